@@ -1,0 +1,1 @@
+"""An ML factory for systematic futures trading, as a Dagster asset graph."""

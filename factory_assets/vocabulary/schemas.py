@@ -1,0 +1,355 @@
+"""Table schemas: one declaration yields the stored types, the check on write and read, and the UI's documentation.
+
+Times are microseconds in UTC. Every table carries ``contract``, and ``horizon`` where it has one; the store adds both.
+Prices are *traded* prices in points unless a column says otherwise.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import pyarrow as pa
+
+from factory_assets.vocabulary.errors import UnknownNameError
+from factory_assets.vocabulary.timeframes import TIMEFRAMES_MINUTES, bars_name, features_name
+
+TIME = pa.timestamp("us", tz="UTC")
+DATE = pa.date32()
+FLOAT = pa.float64()
+FLOAT32 = pa.float32()
+INT = pa.int64()
+INT8 = pa.int8()
+BOOL = pa.bool_()
+TEXT = pa.dictionary(pa.int32(), pa.string())
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: name, Arrow type, and what it means (unit included)."""
+
+    name: str
+    type: pa.DataType
+    meaning: str
+    nullable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableSchema:
+    """One table of the factory.
+
+    Attributes
+    ----------
+    name : str
+        Table, view and asset name.
+    group : str
+        Folder in the store and asset group (``market``, ``features``, ...).
+    by_horizon : bool
+        Whether the table is partitioned by contract and horizon, or by contract alone.
+    columns : tuple of Column
+        Declared columns in order, without ``contract`` and ``horizon``.
+    order_by : tuple of str
+        Columns that sort the rows; together with the partition they identify one row.
+    session_column : str or None
+        Date column by which history grows and slices are cut (``trade_date``); None if the table has no such slices.
+    open_type : pyarrow.DataType or None
+        Type of further columns not named here (one a feature, null where a warm-up masks the cell); None if there
+        may be none.
+    may_be_empty : bool
+        Whether zero rows are a valid partition (a quarantine without bad bars).
+    """
+
+    name: str
+    group: str
+    by_horizon: bool
+    columns: tuple[Column, ...]
+    order_by: tuple[str, ...]
+    session_column: str | None = None
+    open_type: pa.DataType | None = None
+    may_be_empty: bool = False
+
+    @property
+    def stored_columns(self) -> tuple[Column, ...]:
+        """Declared columns with the partition's own in front."""
+        partition = [Column("contract", TEXT, "Futures product, the partition key")]
+        if self.by_horizon:
+            partition.append(Column("horizon", INT, "Horizon in base bars, the partition key"))
+        return (*partition, *self.columns)
+
+    def arrow(self, extra: Sequence[str] = ()) -> pa.Schema:
+        """Exact Arrow schema, with ``extra`` open columns at the end."""
+        fields = [pa.field(c.name, c.type, nullable=c.nullable) for c in self.stored_columns]
+        fields += [pa.field(name, self.open_type, nullable=True) for name in extra]
+        return pa.schema(fields)
+
+
+_EXPIRY = Column("expiry", TEXT, "Delivery month traded, as the exchange names it (MGCG3)")
+_OPEN_TIME = Column("open_time", TIME, "Start of the bar")
+_CLOSE_TIME = Column("close_time", TIME, "End of the bar: the moment the bar is known")
+_TRADE_DATE = Column("trade_date", DATE, "CME session the bar belongs to")
+_PRICES = tuple(
+    Column(name, FLOAT, f"{meaning} traded price, points")
+    for name, meaning in (("open", "First"), ("high", "Highest"), ("low", "Lowest"), ("close", "Last"))
+)
+_VOLUME = Column("volume", FLOAT, "Contracts traded")
+_RATIO = Column(
+    "adjustment_ratio", FLOAT, "Factor from traded to adjusted price, chained forward over the rolls so far"
+)
+_DECISION = Column("decision_time", TIME, "Close of the base bar at which the decision is taken")
+_PROBABILITIES = tuple(
+    Column(name, FLOAT, f"Probability that the {meaning}")
+    for name, meaning in (
+        ("p_down", "lower barrier is touched first"),
+        ("p_flat", "vertical barrier comes first, or the outcome is a tie"),
+        ("p_up", "upper barrier is touched first"),
+    )
+)
+_LABEL = Column("label", INT8, "+1 upper first, -1 lower first, 0 neither or tie")
+_WEIGHT = Column("weight", FLOAT, "Sample weight (average uniqueness, mean 1 over train)")
+
+
+def _bars(minutes: int) -> TableSchema:
+    return TableSchema(
+        name=bars_name(minutes),
+        group="market",
+        by_horizon=False,
+        columns=(
+            _EXPIRY,
+            _OPEN_TIME,
+            _CLOSE_TIME,
+            _TRADE_DATE,
+            *_PRICES,
+            _VOLUME,
+            Column("minutes", INT, "Traded minutes inside the bar"),
+            _RATIO,
+        ),
+        order_by=("close_time",),
+        session_column="trade_date",
+    )
+
+
+def _features(minutes: int) -> TableSchema:
+    return TableSchema(
+        name=features_name(minutes),
+        group="features",
+        by_horizon=False,
+        columns=(_CLOSE_TIME, _TRADE_DATE),
+        order_by=("close_time",),
+        session_column="trade_date",
+        open_type=FLOAT32,
+    )
+
+
+RAW_MINUTES = TableSchema(
+    name="raw_minutes",
+    group="market",
+    by_horizon=False,
+    columns=(
+        Column("source_file", TEXT, "Raw file the row was read from"),
+        _EXPIRY,
+        _OPEN_TIME,
+        *_PRICES,
+        _VOLUME,
+    ),
+    order_by=("expiry", "open_time", "source_file"),
+)
+CANONICAL_BARS = TableSchema(
+    name="canonical_bars",
+    group="market",
+    by_horizon=False,
+    columns=(_EXPIRY, _OPEN_TIME, _CLOSE_TIME, _TRADE_DATE, *_PRICES, _VOLUME, _RATIO),
+    order_by=("close_time",),
+    session_column="trade_date",
+)
+QUARANTINE = TableSchema(
+    name="quarantine",
+    group="market",
+    by_horizon=False,
+    columns=(
+        Column("source_file", TEXT, "Raw file the row was read from"),
+        _EXPIRY,
+        _OPEN_TIME,
+        Column("reason", TEXT, "Rule the row broke"),
+        *(Column(c.name, c.type, c.meaning, nullable=True) for c in (*_PRICES, _VOLUME)),
+    ),
+    order_by=("expiry", "open_time", "source_file", "reason"),
+    may_be_empty=True,
+)
+ROLLS = TableSchema(
+    name="rolls",
+    group="market",
+    by_horizon=False,
+    columns=(
+        Column("trade_date", DATE, "Session at whose open the series changes to the later month"),
+        Column("from_expiry", TEXT, "Month left"),
+        Column("to_expiry", TEXT, "Month entered"),
+        Column("ratio", FLOAT, "Median from_close / to_close over the previous session's paired minutes"),
+        Column("difference", FLOAT, "Median to_close - from_close over the same minutes, points"),
+        Column("paired_minutes", INT, "Minutes both months traded in the previous session"),
+        Column("reason", TEXT, "Volume share reached, or the last session before first notice"),
+    ),
+    order_by=("trade_date",),
+    may_be_empty=True,
+)
+LABELS = TableSchema(
+    name="labels",
+    group="labels",
+    by_horizon=True,
+    columns=(
+        _DECISION,
+        _TRADE_DATE,
+        Column("t0", TIME, "Start of the label's interval: the decision time"),
+        Column("t1", TIME, "End of the label's interval: the moment the outcome is known", nullable=True),
+        Column("label", INT8, "+1 upper first, -1 lower first, 0 neither or tie", nullable=True),
+        Column("tie", BOOL, "One minute touched both barriers; booked at the stop on both sides"),
+        Column("eligible", BOOL, "A label exists: enough time to flat and an entry minute"),
+        Column("mask_reason", TEXT, "Why there is no label: too_late, no_entry, no_atr; empty if eligible"),
+        Column("event", BOOL, "The decision is in the sample (eligible and, with CUSUM, an event)"),
+        Column("entry_time", TIME, "Open of the entry minute", nullable=True),
+        Column("entry_price", FLOAT, "Open of the entry minute, points", nullable=True),
+        Column("upper", FLOAT, "Upper barrier, points", nullable=True),
+        Column("lower", FLOAT, "Lower barrier, points", nullable=True),
+        Column("atr", FLOAT, "ATR(14) of base bars at the decision in traded points", nullable=True),
+        Column("cost", FLOAT, "Round-trip cost, points", nullable=True),
+        Column("high_volatility", BOOL, "The high cost applies"),
+        Column("exit_long", FLOAT, "Exit price of a long, points", nullable=True),
+        Column("exit_short", FLOAT, "Exit price of a short, points", nullable=True),
+        Column("net_long", FLOAT, "Outcome of a long after costs, points", nullable=True),
+        Column("net_short", FLOAT, "Outcome of a short after costs, points", nullable=True),
+        Column("minutes_to_touch", FLOAT, "Minutes from entry to t1; null if no barrier was touched", nullable=True),
+        Column("mae", FLOAT, "Largest move against a long while open, points (>= 0)", nullable=True),
+        Column("mfe", FLOAT, "Largest move in favour of a long while open, points (>= 0)", nullable=True),
+        Column("uniqueness", FLOAT, "Average uniqueness among the sample's labels", nullable=True),
+    ),
+    order_by=("decision_time",),
+    session_column="trade_date",
+)
+SEALED_OUTCOMES = TableSchema(
+    name="sealed_outcomes",
+    group="labels",
+    by_horizon=True,
+    columns=LABELS.columns,
+    order_by=LABELS.order_by,
+    session_column="trade_date",
+)
+SPLITS = TableSchema(
+    name="splits",
+    group="splits",
+    by_horizon=True,
+    columns=(
+        _DECISION,
+        Column("scheme", TEXT, "purged_kfold or hold_out"),
+        Column("fold", INT, "Fold number; 0 for hold_out"),
+        Column("role", TEXT, "train, test, purged or embargoed; hold_out adds val"),
+    ),
+    order_by=("scheme", "fold", "decision_time"),
+)
+TABULAR = TableSchema(
+    name="tabular",
+    group="adapters",
+    by_horizon=True,
+    columns=(_DECISION, _TRADE_DATE),
+    order_by=("decision_time",),
+    session_column="trade_date",
+    open_type=FLOAT32,
+)
+STACK = TableSchema(
+    name="stack",
+    group="stacking",
+    by_horizon=True,
+    columns=(
+        _DECISION,
+        *_PROBABILITIES,
+        _LABEL,
+        Column("origin", TEXT, "cross_fitted (train rows) or val"),
+        Column("fold", INT, "Fold whose meta-learner never saw the row; -1 for val"),
+    ),
+    order_by=("decision_time",),
+)
+TRADES = TableSchema(
+    name="trades",
+    group="evaluation",
+    by_horizon=True,
+    columns=(
+        Column("model", TEXT, "Model or baseline that traded"),
+        Column("period", TEXT, "oof (train rows out of fold) or val"),
+        _DECISION,
+        Column("side", INT8, "+1 long, -1 short"),
+        Column("entry_time", TIME, "Open of the entry minute"),
+        Column("exit_time", TIME, "Moment the trade is closed"),
+        Column("entry_price", FLOAT, "Entry, points"),
+        Column("exit_price", FLOAT, "Exit, points"),
+        Column("cost", FLOAT, "Round-trip cost, points"),
+        Column("net_points", FLOAT, "Outcome after costs, points"),
+        Column("net_dollars", FLOAT, "Outcome after costs, dollars, one contract"),
+        Column("trade_date", DATE, "Session of the decision"),
+    ),
+    order_by=("model", "period", "decision_time"),
+    may_be_empty=True,
+)
+EVALUATION = TableSchema(
+    name="evaluation",
+    group="evaluation",
+    by_horizon=True,
+    columns=(
+        Column("model", TEXT, "Model or baseline"),
+        Column("period", TEXT, "oof (train rows out of fold) or val"),
+        Column("metric", TEXT, "Name of the metric, unit last"),
+        Column("value", FLOAT, "Point estimate", nullable=True),
+        Column("low", FLOAT, "Lower end of the session-bootstrap interval", nullable=True),
+        Column("high", FLOAT, "Upper end of the session-bootstrap interval", nullable=True),
+        Column("rows", INT, "Decisions (or trades) behind the value"),
+    ),
+    order_by=("model", "period", "metric"),
+)
+
+
+def predictions_schema(name: str, group: str) -> TableSchema:
+    """Schema of ``oof_<model>`` and ``val_<model>``: one row a scored decision, fold -1 for val."""
+    return TableSchema(
+        name=name,
+        group=group,
+        by_horizon=True,
+        columns=(
+            _DECISION,
+            Column("fold", INT, "Fold whose training part never saw the row; -1 for val"),
+            *_PROBABILITIES,
+            _LABEL,
+            _WEIGHT,
+        ),
+        order_by=("decision_time",),
+    )
+
+
+_FIXED: MappingProxyType[str, TableSchema] = MappingProxyType(
+    {
+        schema.name: schema
+        for schema in (
+            RAW_MINUTES,
+            CANONICAL_BARS,
+            QUARANTINE,
+            ROLLS,
+            *(_bars(m) for m in TIMEFRAMES_MINUTES),
+            *(_features(m) for m in TIMEFRAMES_MINUTES),
+            LABELS,
+            SEALED_OUTCOMES,
+            SPLITS,
+            TABULAR,
+            STACK,
+            TRADES,
+            EVALUATION,
+        )
+    }
+)
+
+
+def table_schema(name: str) -> TableSchema:
+    """Schema of one fixed table.
+
+    Raises
+    ------
+    UnknownNameError
+        If no table has that name.
+    """
+    if name not in _FIXED:
+        raise UnknownNameError(f"table {name!r}: known tables are {sorted(_FIXED)}")
+    return _FIXED[name]
