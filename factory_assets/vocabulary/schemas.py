@@ -209,6 +209,7 @@ LABELS = TableSchema(
         Column("upper", FLOAT, "Upper barrier, points", nullable=True),
         Column("lower", FLOAT, "Lower barrier, points", nullable=True),
         Column("atr", FLOAT, "ATR(14) of base bars at the decision in traded points", nullable=True),
+        Column("vertical_time", TIME, "Vertical barrier: max_bars on the clock, flat time or roll", nullable=True),
         Column("cost", FLOAT, "Round-trip cost, points", nullable=True),
         Column("high_volatility", BOOL, "The high cost applies"),
         Column("exit_long", FLOAT, "Exit price of a long, points", nullable=True),
