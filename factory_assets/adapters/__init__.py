@@ -1,1 +1,22 @@
-"""To be described."""
+"""Phase 5: from feature tables to what a model is handed.
+
+Belongs here: which columns of which timeframe make a row, the as-of join of their values to decision times, the shape
+handed over (:class:`factory_assets.vocabulary.container.TimeSeriesDataContainer`), scaling fitted on a training part,
+and the independent checks of all of it. Does not: computing features (:mod:`factory_assets.features`), deciding which
+rows train (:mod:`factory_assets.splits`), fitting models (:mod:`factory_assets.models`).
+"""
+
+from factory_assets.adapters.container import container_of
+from factory_assets.adapters.invariants import adapter_invariants, scaler_invariants
+from factory_assets.adapters.scaling import FittedScaler
+from factory_assets.adapters.tabular import as_of_rows, build_tabular, column_name
+
+__all__ = [
+    "FittedScaler",
+    "adapter_invariants",
+    "as_of_rows",
+    "build_tabular",
+    "column_name",
+    "container_of",
+    "scaler_invariants",
+]

@@ -1,1 +1,28 @@
-"""To be described."""
+"""Phase 4, the second half: which decisions may train and which may judge.
+
+Belongs here: the study (frozen cut dates), splitters that purge by label interval and count on the clock of scheduled
+base-bar closes, the splits table, the purged tail that early stopping watches, and the brute-force check of all of it.
+Does not: how labels and their intervals come to be (:mod:`factory_assets.labels`), what is trained on the splits
+(:mod:`factory_assets.models`, :mod:`factory_assets.stacking`), who opened the test period
+(:mod:`factory_assets.evaluation.ledger`), and where a study file lies (:mod:`factory_assets.storage`).
+"""
+
+from factory_assets.splits.assign import split_table
+from factory_assets.splits.early_stop import early_stop_tail
+from factory_assets.splits.hold_out import hold_out
+from factory_assets.splits.invariants import split_invariants
+from factory_assets.splits.purged_kfold import PurgedKFold
+from factory_assets.splits.roles import ROLES, role_names
+from factory_assets.splits.study import Study, open_study
+
+__all__ = [
+    "ROLES",
+    "PurgedKFold",
+    "Study",
+    "early_stop_tail",
+    "hold_out",
+    "open_study",
+    "role_names",
+    "split_invariants",
+    "split_table",
+]

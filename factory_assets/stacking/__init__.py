@@ -1,1 +1,32 @@
-"""To be described."""
+"""Phase 7: out-of-fold predictions, members, and the cross-fitted stack.
+
+Belongs here: which rows a model is fitted on and which it predicts, how base predictions are joined (by decision time)
+and combined, and the independent checks of that. Does not: models themselves (:mod:`factory_assets.models`), folds
+(:mod:`factory_assets.splits`), scaling (:mod:`factory_assets.adapters`), or judging predictions
+(:mod:`factory_assets.evaluation`).
+"""
+
+from factory_assets.stacking.canary import permuted_labels_verdict
+from factory_assets.stacking.cross_fit import CrossFittedStack, cross_fit_meta
+from factory_assets.stacking.invariants import oof_invariants, stack_invariants
+from factory_assets.stacking.member import FittedMember
+from factory_assets.stacking.member_fit import fit_member
+from factory_assets.stacking.meta import FittedMeta, meta_inputs
+from factory_assets.stacking.oof import OutOfFold, out_of_fold, predict_val
+from factory_assets.stacking.probabilities import predictions_frame
+
+__all__ = [
+    "CrossFittedStack",
+    "FittedMember",
+    "FittedMeta",
+    "OutOfFold",
+    "cross_fit_meta",
+    "fit_member",
+    "meta_inputs",
+    "oof_invariants",
+    "out_of_fold",
+    "permuted_labels_verdict",
+    "predict_val",
+    "predictions_frame",
+    "stack_invariants",
+]

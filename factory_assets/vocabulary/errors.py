@@ -79,5 +79,13 @@ class LockTimeoutError(StorageError):
     """Another process kept the partition's lock for longer than the limit."""
 
 
+class NotFittedError(UserError):
+    """A model, scaler or member was asked to predict or to be saved before a fit that finished."""
+
+
+class FitError(FactoryError):
+    """A fit did not reach what it has to reach (convergence, finite parameters); nothing of it is kept."""
+
+
 class InvariantViolationError(FactoryError):
     """An invariant evaluated by the producer is false; nothing was written."""

@@ -202,7 +202,12 @@ LABELS = TableSchema(
         Column("label", INT8, "+1 upper first, -1 lower first, 0 neither or tie", nullable=True),
         Column("tie", BOOL, "One minute touched both barriers; booked at the stop on both sides"),
         Column("eligible", BOOL, "A label exists: enough time to flat and an entry minute"),
-        Column("mask_reason", TEXT, "Why there is no label: too_late, no_entry, no_atr; empty if eligible"),
+        Column(
+            "mask_reason",
+            TEXT,
+            "Why there is no label: too_late, no_atr, no_entry, unfinished (bars end before the outcome is known); "
+            "empty if eligible",
+        ),
         Column("event", BOOL, "The decision is in the sample (eligible and, with CUSUM, an event)"),
         Column("entry_time", TIME, "Open of the entry minute", nullable=True),
         Column("entry_price", FLOAT, "Open of the entry minute, points", nullable=True),
@@ -226,7 +231,7 @@ LABELS = TableSchema(
 )
 SEALED_OUTCOMES = TableSchema(
     name="sealed_outcomes",
-    group="labels",
+    group="sealed",
     by_horizon=True,
     columns=LABELS.columns,
     order_by=LABELS.order_by,
@@ -341,6 +346,11 @@ _FIXED: MappingProxyType[str, TableSchema] = MappingProxyType(
         )
     }
 )
+
+
+def fixed_tables() -> MappingProxyType[str, TableSchema]:
+    """Every table whose name is fixed, by name (``oof_<model>`` and ``val_<model>`` come from their models)."""
+    return _FIXED
 
 
 def table_schema(name: str) -> TableSchema:

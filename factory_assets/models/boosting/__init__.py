@@ -1,1 +1,1 @@
-"""To be described."""
+"""Boosted trees. One file a library; none is imported before a fit."""

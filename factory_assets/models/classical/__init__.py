@@ -1,1 +1,1 @@
-"""To be described."""
+"""Classical models. Neighbours: boosted trees in ``boosting``, combiners of predictions in ``meta``."""

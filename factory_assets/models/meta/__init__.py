@@ -1,1 +1,1 @@
-"""To be described."""
+"""Meta-learners: they take base models' out-of-fold probabilities, never features."""

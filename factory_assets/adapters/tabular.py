@@ -1,0 +1,116 @@
+"""The tabular adapter: one row a decision, columns from several timeframes, each as last known at the decision."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from factory_assets.vocabulary.errors import BadInputError, UnknownNameError
+from factory_assets.vocabulary.frames import from_days, from_us, times_us
+
+
+def column_name(feature: str, minutes: int) -> str:
+    """Name of a feature of one timeframe in the tabular row, e.g. ``rsi_14__15min``."""
+    return f"{feature}__{minutes}min"
+
+
+def as_of_rows(decision_us: np.ndarray, close_us: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Row of the last bar known at each decision, and how old it is then.
+
+    A bar is known at its close; a bar that closes exactly at the decision is used.
+
+    Parameters
+    ----------
+    decision_us : ndarray of int64, shape (N,)
+        Decision times.
+    close_us : ndarray of int64, shape (B,)
+        Close times of the bars, strictly increasing.
+
+    Returns
+    -------
+    rows : ndarray of int64, shape (N,)
+        Positions in ``close_us``; -1 before the first close.
+    age_us : ndarray of int64, shape (N,)
+        Decision time minus close time, never negative; -1 where there is no bar yet.
+    """
+    rows = np.searchsorted(close_us, decision_us, side="right").astype(np.int64) - 1
+    known = rows >= 0
+    age_us = np.full(len(decision_us), -1, dtype=np.int64)
+    age_us[known] = decision_us[known] - close_us[rows[known]]
+    return rows, age_us
+
+
+def build_tabular(
+    decision_us: np.ndarray,
+    trade_day: np.ndarray,
+    features: Mapping[int, pd.DataFrame],
+    pool: Mapping[int, Sequence[str]],
+) -> pd.DataFrame:
+    """Join every pooled feature to the decisions by the latest ``close_time`` at or before the decision.
+
+    Parameters
+    ----------
+    decision_us : ndarray of int64, shape (N,)
+        Decision times, microseconds since 1970 UTC, strictly increasing.
+    trade_day : ndarray of int32, shape (N,)
+        Session of each decision, days since 1970.
+    features : mapping of int to DataFrame
+        Timeframe in minutes to its ``features_*`` table, sorted by ``close_time``.
+    pool : mapping of int to sequence of str
+        Timeframe in minutes to the features it lends, in the order of the columns.
+
+    Returns
+    -------
+    DataFrame
+        ``decision_time``, ``trade_date``, then one float32 column a pooled feature, named by :func:`column_name`. NaN
+        where the feature is warming up or no bar of that timeframe has closed yet. Known at the decision.
+
+    Raises
+    ------
+    UnknownNameError
+        The pool names a timeframe without a table or a feature the table lacks; all of them in one message.
+    BadInputError
+        Times that do not increase, arrays of different lengths, an empty pool, or a feature pooled twice.
+    """
+    _check_times(decision_us, "decision times")
+    if len(trade_day) != len(decision_us):
+        raise BadInputError(f"tabular: {len(trade_day)} trade days for {len(decision_us)} decisions")
+    names = _pooled_names(features, pool)
+    # column-major: each feature is gathered into, and later read from, contiguous memory
+    values = np.full((len(decision_us), len(names)), np.nan, dtype=np.float32, order="F")
+    place = 0
+    for minutes, chosen in pool.items():
+        table = features[minutes]
+        close_us = times_us(table["close_time"], f"features_{minutes}min close_time")
+        _check_times(close_us, f"features_{minutes}min close_time")
+        rows, _ = as_of_rows(decision_us, close_us)
+        first_known = int(np.searchsorted(rows, 0))
+        for feature in chosen:
+            column = table[feature].to_numpy(dtype=np.float32)
+            values[first_known:, place] = column[rows[first_known:]]
+            place += 1
+    frame = pd.DataFrame(values, columns=names, copy=False)
+    frame.insert(0, "decision_time", from_us(decision_us))
+    frame.insert(1, "trade_date", from_days(trade_day))
+    return frame
+
+
+def _pooled_names(features: Mapping[int, pd.DataFrame], pool: Mapping[int, Sequence[str]]) -> list[str]:
+    """Column names in pool order, after refusing what cannot be gathered."""
+    unknown = [f"no table of {minutes} minutes" for minutes in pool if minutes not in features]
+    for minutes in pool:
+        if minutes in features:
+            unknown += [f"{name} of {minutes}min" for name in pool[minutes] if name not in features[minutes].columns]
+    if unknown:
+        raise UnknownNameError(f"tabular pool: {', '.join(unknown)}; materialize features first or correct the pool")
+    names = [column_name(feature, minutes) for minutes, chosen in pool.items() for feature in chosen]
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if not names or repeated:
+        raise BadInputError(f"tabular pool: {len(names)} columns, repeated {repeated}; expected each feature once")
+    return names
+
+
+def _check_times(times: np.ndarray, what: str) -> None:
+    stuck = np.flatnonzero(np.diff(times) <= 0)
+    if len(stuck):
+        raise BadInputError(f"tabular: {what} have to increase strictly; row {stuck[0] + 1} does not")

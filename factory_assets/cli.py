@@ -1,0 +1,310 @@
+"""The ``factory`` command: a front door over the same assets, instance and store the web UI uses.
+
+Bad input gets one message that says what to do, exit code 2, and changes nothing; a failed run exits with 1. Answers
+go to standard output (``--json`` where a list is printed), progress and messages to standard error.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from factory_assets.vocabulary.errors import BadInputError, FactoryError, UnknownNameError
+from factory_assets.vocabulary.home import FactoryHome
+from factory_assets.vocabulary.instruments import instrument
+from factory_assets.vocabulary.partition import PartitionKey
+from factory_assets.vocabulary.settings import PROFILES
+
+app = typer.Typer(
+    help="An ML factory for systematic futures trading.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+study_app = typer.Typer(help="Frozen cut dates of a contract.", no_args_is_help=True)
+app.add_typer(study_app, name="study")
+
+out = Console()
+err = Console(stderr=True)
+
+Contract = Annotated[str, typer.Option("--contract", help="Futures product, e.g. MGC.")]
+Horizon = Annotated[int, typer.Option("--horizon", help="Horizon in base bars.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Profile = Annotated[str, typer.Option("--profile", help=f"Budget: {', '.join(PROFILES)}.")]
+
+DEMO_SESSIONS = 130
+DEMO_SEED = 7
+DEMO_HORIZON = 20
+
+
+@app.command()
+def demo() -> None:
+    """Run the whole factory on the planted SIMULATED world and say where everything is."""
+    from factory_assets.market.synthetic import write_world
+
+    home = FactoryHome.from_environment()
+    folder = home.raw / "SIM"
+    if not folder.exists():
+        write_world(folder, world="planted", seed=DEMO_SEED, sessions_count=DEMO_SESSIONS)
+    _run("SIM", [DEMO_HORIZON], until=None, profile="fast")
+    _where(home, PartitionKey("SIM", DEMO_HORIZON))
+
+
+@app.command()
+def ingest(
+    contract: Contract,
+    raw: Annotated[Path, typer.Option("--raw", help="Folder with the vendor's files.")],
+    detect: Annotated[bool, typer.Option("--detect", help="Only propose a declaration, with its evidence.")] = False,
+) -> None:
+    """Read a folder of vendor files, keep a copy in FACTORY_HOME/raw, and make canonical bars."""
+    home = FactoryHome.from_environment()
+    if detect:
+        from factory_assets.market.readers import detect as propose
+
+        out.print(propose(_folder(raw), instrument(contract)).to_toml(), markup=False, highlight=False)
+        return
+    from factory_assets.orchestration.raw_folder import accept_raw
+
+    read, copied = accept_raw(raw, contract, home)
+    counted = ", ".join(f"{name} {count}" for name, count in read.counts.items())
+    err.print(
+        f"{contract}: {len(read.minutes)} minutes read ({counted}); {copied} new files kept in {home.raw / contract}"
+    )
+    _run(contract, [], until="bars", profile="fast")
+
+
+@study_app.command("new")
+def study_new(contract: Contract, profile: Profile = "fast") -> None:
+    """Open the contract's study: cut dates are frozen from here on."""
+    _run(contract, [], until="study", profile=profile)
+    _print_study(contract)
+
+
+@study_app.command("show")
+def study_show(contract: Contract) -> None:
+    """Print the contract's frozen cut dates."""
+    _print_study(contract)
+
+
+@app.command()
+def run(
+    contract: Contract,
+    horizon: Annotated[str, typer.Option("--horizon", help="One or more horizons: 20 or 5,10,15,20.")] = "20",
+    until: Annotated[str | None, typer.Option("--until", help="Last phase to run.")] = None,
+    profile: Profile = "fast",
+) -> None:
+    """Run a contract once, then its horizons in ascending order; never the test period."""
+    horizons = [PartitionKey.parse(f"{contract}|{part.strip()}").horizon or 0 for part in horizon.split(",")]
+    _run(contract, horizons, until=until, profile=profile)
+    if until is None:
+        for each in horizons:
+            _where(FactoryHome.from_environment(), PartitionKey(contract, each))
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Say of every partition what is there, what is blocked and when it was made."""
+    from factory_assets.orchestration.inspect_store import partition_rows
+
+    _print_rows(partition_rows(FactoryHome.from_environment()), as_json, "Partitions")
+
+
+@app.command()
+def validate(as_json: AsJson = False) -> None:
+    """Read every stored byte again, compare hashes and schemas, and list every recorded invariant."""
+    from factory_assets.orchestration.inspect_store import validation_rows
+
+    rows = validation_rows(FactoryHome.from_environment())
+    _print_rows(rows, as_json, "Validation")
+    if any(row["verdict"] != "ok" for row in rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def models(as_json: AsJson = False) -> None:
+    """List the registered models."""
+    from factory_assets.models import registry
+    from factory_assets.orchestration.inspect_store import describe
+
+    rows = [describe(registry.entry(name)) for name in registry.names()]
+    _print_rows(rows, as_json, "Models")
+
+
+@app.command()
+def features(as_json: AsJson = False) -> None:
+    """List the feature catalogue: formula, look-back, unit, scaling and reference."""
+    from factory_assets.features import catalogue
+    from factory_assets.orchestration.inspect_store import describe
+
+    _print_rows([describe(spec) for spec in catalogue()], as_json, "Features")
+
+
+@app.command()
+def evaluate(
+    contract: Contract,
+    horizon: Horizon,
+    open_test: Annotated[
+        bool, typer.Option("--open-test", help="Open the sealed test period; it is recorded.")
+    ] = False,
+    reason: Annotated[str, typer.Option("--reason", help="Why the test period is opened.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Print the evaluation table; with --open-test, open the sealed period once more and write its page."""
+    key = PartitionKey(contract, horizon)
+    if open_test:
+        from factory_assets.orchestration.build import build_definitions
+        from factory_assets.orchestration.open_test import open_test as opening
+
+        if not reason.strip():
+            raise BadInputError(
+                '--open-test needs --reason "…": every opening of the test period is recorded for ever.'
+            )
+        page = _finish([opening(build_definitions(), key, reason=reason, home=FactoryHome.from_environment())], give_page=True)
+        err.print(f"Test report: {page}")
+        return
+    from factory_assets.orchestration.inspect_store import table_rows
+
+    _print_rows(table_rows(FactoryHome.from_environment(), "evaluation", key), as_json, f"Evaluation {key}")
+
+
+@app.command()
+def predict(
+    bundle: Annotated[Path, typer.Option("--bundle", help="Folder of a release bundle.")],
+    bars: Annotated[Path, typer.Option("--bars", help="Parquet or CSV with traded minutes (open_time, expiry, …).")],
+    digest: Annotated[str | None, typer.Option("--digest", help="Expected digest of the bundle.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replay minutes through a release bundle and print its predictions."""
+    from factory_assets.deployment.replay import replay_file
+
+    _print_rows(replay_file(bundle, bars, expected_digest=digest), as_json, "Predictions")
+
+
+@app.command()
+def report(contract: Contract, horizon: Horizon) -> None:
+    """Print where the partition's report is."""
+    _where(FactoryHome.from_environment(), PartitionKey(contract, horizon))
+
+
+@app.command()
+def sql(query: str, as_json: AsJson = False) -> None:
+    """Run exactly one SELECT over verified files; nothing else is reachable."""
+    from factory_assets.orchestration.inspect_store import select_rows
+
+    _print_rows(select_rows(FactoryHome.from_environment(), query), as_json, "")
+
+
+@app.command()
+def ui(port: Annotated[int, typer.Option("--port", help="Port on loopback.")] = 3000) -> None:
+    """Open the web UI on loopback, with the runs of FACTORY_HOME in it."""
+    from factory_assets.orchestration.instance import prepare_instance
+
+    prepare_instance(FactoryHome.from_environment())
+    executable = str(Path(sys.executable).with_name("dagster"))
+    arguments = [executable, "dev", "-m", "factory_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    err.print(f"http://127.0.0.1:{port}  (Ctrl-C ends it)")
+    os.execv(executable, arguments)  # noqa: S606 - the command is fixed and replaces this process
+
+
+def main() -> None:
+    """Entry point: errors of the factory become one message and an exit code."""
+    try:
+        app()
+    except FactoryError as problem:
+        err.print(f"factory: {problem}", style="red", markup=False, highlight=False)
+        sys.exit(problem.exit_code)
+
+
+def _run(contract: str, horizons: list[int], *, until: str | None, profile: str) -> None:
+    if profile not in PROFILES:
+        raise UnknownNameError(f"--profile {profile!r}: expected one of {', '.join(PROFILES)}")
+    PartitionKey(contract)
+    from factory_assets.orchestration.build import build_definitions
+    from factory_assets.orchestration.run_contract import run_contract
+
+    home = FactoryHome.from_environment()
+    with _progress() as announce:
+        outcomes = run_contract(build_definitions(), contract, horizons, home=home, profile=profile, until=until, announce=announce)
+    _finish(outcomes)
+
+
+def _finish(outcomes: list[Any], *, give_page: bool = False) -> Path | None:
+    from factory_assets.orchestration.pages import page_path
+
+    failures = [(each.key, failure) for each in outcomes for failure in each.outcome.failures]
+    for key, failure in failures:
+        err.print(f"factory: {key}, step {failure.step}: {failure.message}", style="red", markup=False, highlight=False)
+    if failures:
+        codes = {failure.exit_code for _, failure in failures}
+        sys.exit(2 if codes == {2} and len(outcomes) == 1 else 1)
+    return page_path(FactoryHome.from_environment(), outcomes[-1].key, "test") if give_page else None
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[PartitionKey, int], Callable[[str, str], None]]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=err) as bars:
+
+        def announce(key: PartitionKey, steps: int) -> Callable[[str, str], None]:
+            task = bars.add_task(str(key), total=steps)
+
+            def on_step(step: str, state: str) -> None:
+                if state == "started":
+                    bars.update(task, description=f"{key} {step}")
+                else:
+                    bars.advance(task)
+                    bars.update(task, description=f"{key} {step} {state}")
+
+            return on_step
+
+        yield announce
+
+
+def _where(home: FactoryHome, key: PartitionKey) -> None:
+    from factory_assets.orchestration.inspect_store import bundle_folder
+    from factory_assets.orchestration.pages import page_path
+
+    page = page_path(home, key, "report")
+    if not page.exists():
+        raise BadInputError(
+            f"{key} has no report yet; run: factory run --contract {key.contract} --horizon {key.horizon}"
+        )
+    folder = bundle_folder(home, key)
+    out.print(f"report  {page}", highlight=False, soft_wrap=True)
+    out.print(f"bundle  {folder}", highlight=False, soft_wrap=True)
+    out.print("ui      make ui  (http://127.0.0.1:3000)", highlight=False, soft_wrap=True)
+
+
+def _folder(path: Path) -> Path:
+    if not path.is_dir():
+        raise BadInputError(f"--raw {path}: expected a folder of vendor files.")
+    return path
+
+
+def _print_study(contract: str) -> None:
+    from factory_assets.storage import StudyFiles
+
+    text = StudyFiles(FactoryHome.from_environment().studies).read(contract)
+    if text is None:
+        raise BadInputError(f"{contract} has no study yet; open one with: factory study new --contract {contract}")
+    out.print(text, markup=False, highlight=False)
+
+
+def _print_rows(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps(rows, default=str, indent=1) + "\n")
+        return
+    if not rows:
+        out.print("no rows")
+        return
+    table = Table(title=title or None)
+    for name in rows[0]:
+        table.add_column(name, overflow="fold")
+    for row in rows:
+        table.add_row(*("" if value is None else str(value) for value in row.values()))
+    out.print(table)

@@ -1,0 +1,100 @@
+"""One traded minute as a live feed hands it over."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from factory_assets.vocabulary.errors import BadInputError, NaiveTimestampError
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_NUMBERS = ("open", "high", "low", "close", "volume")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Minute:
+    """A minute of one delivery month in which something traded.
+
+    Attributes
+    ----------
+    expiry : str
+        Delivery month as the exchange names it (``MGCG3``).
+    open_time : datetime
+        Start of the minute, timezone-aware. The minute is known one minute later.
+    open, high, low, close : float
+        Traded prices, points.
+    volume : float
+        Contracts.
+    """
+
+    expiry: str
+    open_time: datetime
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+
+    @classmethod
+    def of(cls, bar: "Minute | Mapping[str, Any]") -> "Minute":
+        """A minute from a mapping with these names (more of them are ignored), or the minute itself.
+
+        Raises
+        ------
+        BadInputError
+            Names missing, or values of another kind; all of them in one message.
+        NaiveTimestampError
+            ``open_time`` without a time zone.
+        """
+        values = {name.name: bar.get(name.name) for name in fields(cls)} if isinstance(bar, Mapping) else vars(bar)
+        problems = [f"{name} {values[name]!r}" for name in _NUMBERS if not _is_number(values[name])]
+        if not isinstance(values["expiry"], str):
+            problems.append(f"expiry {values['expiry']!r}")
+        moment = values["open_time"]
+        if not isinstance(moment, datetime) or moment != moment:  # NaT is a datetime that equals nothing
+            problems.append(f"open_time {moment!r}")
+        if problems:
+            raise BadInputError(
+                f"bar: {', '.join(problems)}; expected an expiry as text, open_time as a timezone-aware datetime and "
+                f"{list(_NUMBERS)} as numbers. Nothing was changed."
+            )
+        require_zone(moment, "open_time")
+        return bar if isinstance(bar, Minute) else cls(**values)
+
+    @property
+    def open_us(self) -> int:
+        """Start of the minute, microseconds since 1970 UTC."""
+        return moment_us(self.open_time)
+
+
+def moment_us(moment: datetime) -> int:
+    """Microseconds since 1970 UTC of a timezone-aware moment."""
+    return int((moment - _EPOCH) // _MICROSECOND)
+
+
+def require_zone(moment: datetime, what: str) -> None:
+    """Refuse a moment that does not say where it was read off a clock.
+
+    Raises
+    ------
+    NaiveTimestampError
+        Without a time zone.
+    """
+    if moment.tzinfo is None:
+        raise NaiveTimestampError(
+            f"{what} {moment}: naive timestamp; expected a timezone-aware one. Localize it to the zone of the feed. "
+            "Nothing was changed."
+        )
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool):
+        return False
+    try:
+        # NaN and infinity are numbers here: the market's own rules quarantine them with a reason.
+        math.isnan(value)
+    except TypeError:
+        return False
+    return True

@@ -1,0 +1,78 @@
+"""What the predictor says at one decision."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+_PLAIN = (
+    "expiry", "p_down", "p_flat", "p_up", "ev_long", "ev_short", "side", "eligible", "event", "late", "warm",
+    "cost_points", "atr_points", "traded_minutes",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """Probabilities and side of one decision, all known at ``decision_time``.
+
+    Attributes
+    ----------
+    decision_time : datetime
+        Close of the base bar, UTC. A position is entered at the open of the next traded minute.
+    expiry : str
+        Front month: what a trade would be in.
+    p_down, p_flat, p_up : float
+        Probabilities that the lower barrier, neither, or the upper barrier is touched first.
+    ev_long, ev_short : float
+        Expected net outcome of one contract, points; NaN while there is no ATR.
+    side : int
+        +1 long, -1 short, 0 stay out. Always 0 unless the decision is an event, warm and not late.
+    eligible : bool
+        Enough scheduled base bars remain to flat time, and there is an ATR.
+    event : bool
+        Eligible and, with CUSUM events, a bar at which the series moved enough.
+    late : bool
+        Known only a minute or more after ``decision_time`` because the base bar's last minute did not trade: the entry
+        minute has passed, so it is not traded.
+    warm : bool
+        The predictor holds all the history its features look back on.
+    cost_points : float
+        Round-trip cost, points.
+    atr_points : float
+        ATR(14) of base bars in traded points; NaN while warming up.
+    traded_minutes : int
+        Minutes of the base bar that traded.
+    features : ndarray of float32, shape (F,)
+        Unscaled features in the release's column order.
+    earlier : Prediction or None
+        The late decision of the bar before, where one minute closed both.
+    """
+
+    decision_time: datetime
+    expiry: str
+    p_down: float
+    p_flat: float
+    p_up: float
+    ev_long: float
+    ev_short: float
+    side: int
+    eligible: bool
+    event: bool
+    late: bool
+    warm: bool
+    cost_points: float
+    atr_points: float
+    traded_minutes: int
+    features: np.ndarray = field(repr=False, compare=False)
+    earlier: "Prediction | None" = field(default=None, repr=False)
+
+    def to_plain(self, *, features: bool = False) -> dict[str, Any]:
+        """Values as JSON takes them: the time as ISO text, missing numbers as None, ``earlier`` left out."""
+        plain: dict[str, Any] = {"decision_time": self.decision_time.isoformat()}
+        for name in _PLAIN:
+            value = getattr(self, name)
+            plain[name] = None if isinstance(value, float) and value != value else value
+        if features:
+            plain["features"] = [None if np.isnan(value) else float(value) for value in self.features]
+        return plain

@@ -1,0 +1,270 @@
+"""The causality certificate: no feature of a partition reads the future, and each needs no more past than it says.
+
+Belongs here: verdicts about features on real bars. The procedure is in :mod:`factory_assets.features.examination`; what
+has to be caught by it in :mod:`factory_assets.features.controls`, imported at use because it needs TA-Lib.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from factory_assets.features.bars import Bars
+from factory_assets.features.compute import evaluate
+from factory_assets.features.examination import Examination, Finding
+from factory_assets.features.registry import registry
+from factory_assets.features.spec import SESSION_MINUTES_MAX, FeatureSpec
+from factory_assets.vocabulary.errors import BadInputError
+from factory_assets.vocabulary.frames import times_us
+from factory_assets.vocabulary.verdict import Verdict
+
+CUT_POINTS_MIN = 10
+DUPLICATE_CORRELATION = 0.999
+# A flag may well be constant, and two features alike, over a few bars; over five sessions they may not.
+HEALTH_SESSIONS_MIN = 5
+_SCREENED_ROWS = 50_000
+_NAMES_SHOWN = 10
+
+
+def certify(
+    bars: pd.DataFrame,
+    minutes: int | None = None,
+    *,
+    cut_points: int,
+    seed: int,
+    names: Sequence[str] | None = None,
+    values: pd.DataFrame | None = None,
+) -> list[Verdict]:
+    """Prove on a partition's own bars that its features are causal, honest about their look-back, and in good health.
+
+    Every feature is recomputed around every cut from exactly its declared look-back: with the bars after the cut gone
+    and with them replaced by wild ones (bit-identical up to the cut), against the value from all history and under
+    rescaled prices (within the declared tolerance). One perturbation covers the whole partition. Leaking controls go
+    through the same procedure and have to be caught.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        Bars of one contract and timeframe, as for :func:`factory_assets.features.compute`.
+    minutes : int, optional
+        Timeframe; inferred from the bars by default.
+    cut_points : int
+        Rows at which every feature is examined, at least 10: spread over the partition, and among them first and last
+        bars of sessions, first bars after gaps and after rolls. Fewer only if the partition has fewer.
+    seed : int
+        Seed of cuts and perturbations.
+    names : sequence of str, optional
+        Features to certify; the whole catalogue by default.
+    values : DataFrame, optional
+        What :func:`factory_assets.features.compute` returned for these bars, to certify exactly what is published and
+        save computing it again.
+
+    Returns
+    -------
+    list of Verdict
+        ``truncation_invariant``, ``future_perturbation_invariant``, ``lookback_honoured``, ``scale_invariant``,
+        ``finite_after_warmup``, ``no_constant_feature``, ``no_duplicate_features``, ``positive_controls_caught``;
+        all blocking.
+
+    Raises
+    ------
+    BadInputError
+        Bad bars, values of other bars, or too few cut points.
+
+    References
+    ----------
+    Lopez de Prado (2018), Advances in Financial Machine Learning, section 11.2 (look-ahead as the first sin).
+    """
+    if cut_points < CUT_POINTS_MIN:
+        raise BadInputError(f"certificate with {cut_points} cut points: expected at least {CUT_POINTS_MIN}")
+    arrays = Bars.from_frame(bars, minutes)
+    if len(arrays) < 2:
+        raise BadInputError(f"certificate of {len(arrays)} bars: expected at least 2; materialize the bars first")
+    specs = registry().select(names)
+    families = [f for f in registry().families if {s.name for s in f.specs} & {s.name for s in specs}]
+    history = _history(arrays, values, specs) or evaluate(arrays, families, [spec.name for spec in specs])
+    rng = np.random.default_rng(seed)
+    lookback = max(spec.lookback_bars(arrays.minutes) for spec in specs)
+    cuts = choose_cuts(arrays, cut_points, lookback, rng)
+    examination = Examination(bars=arrays, families=families, specs=specs, history=history)
+    found = examination.at_cuts(cuts, rng)
+    whole = examination.whole_partition(int(cuts[len(cuts) // 2]), rng)
+    return [
+        *_causality_verdicts(found, whole, specs, len(cuts)),
+        *_health_verdicts(arrays, specs, history),
+        _controls_verdict(arrays, cuts, rng),
+    ]
+
+
+def choose_cuts(bars: Bars, cut_points: int, lookback: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows to cut at, int64, increasing: half at session ends, openings, gaps and rolls, the rest spread at random.
+
+    Rows before the longest look-back are left out where the partition is long enough to afford it.
+    """
+    first, n = min(lookback, len(bars) // 2), len(bars)
+    opening = np.flatnonzero(np.diff(bars.trade_day) != 0) + 1
+    gap = np.flatnonzero((bars.open_us[1:] > bars.close_us[:-1]) & (np.diff(bars.trade_day) == 0)) + 1
+    factor = bars.close / bars.traded_close
+    roll = np.flatnonzero(np.abs(np.diff(factor)) > 1e-6 * factor[1:]) + 1
+    chosen: set[int] = {n - 1}
+    for rows in (opening, opening - 1, gap, roll):
+        usable = rows[rows >= first]
+        take = min(len(usable), cut_points // 8)
+        chosen.update(rng.choice(usable, take, replace=False).tolist() if take else [])
+    spread = cut_points - len(chosen)
+    edges = np.linspace(first, n, spread + 1)
+    drawn = edges[:-1] + rng.random(spread) * np.diff(edges)
+    chosen.update(np.minimum(drawn.astype(np.int64), n - 1).tolist())
+    # Draws may coincide; the rest comes from the rows nobody took.
+    left = np.setdiff1d(np.arange(first, n), np.fromiter(chosen, dtype=np.int64))
+    lacking = min(cut_points - len(chosen), len(left))
+    if lacking > 0:
+        chosen.update(rng.choice(left, lacking, replace=False).tolist())
+    return np.array(sorted(chosen), dtype=np.int64)
+
+
+def _history(bars: Bars, values: pd.DataFrame | None, specs: Sequence[FeatureSpec]) -> dict[str, np.ndarray] | None:
+    if values is None:
+        return None
+    missing = [spec.name for spec in specs if spec.name not in values.columns]
+    if missing:
+        raise BadInputError(f"certificate: the values lack {missing[:_NAMES_SHOWN]}; pass what compute returned")
+    closes = times_us(values["close_time"], "close_time of the values")
+    if not np.array_equal(closes, bars.close_us):
+        raise BadInputError(
+            f"certificate: {len(closes)} rows of values do not stand at the close times of the {len(bars)} bars; pass "
+            "what compute returned for exactly these bars"
+        )
+    return {spec.name: values[spec.name].to_numpy(dtype=np.float64) for spec in specs}
+
+
+def _causality_verdicts(
+    found: Mapping[str, Finding], whole: Finding, specs: Sequence[FeatureSpec], cuts: int
+) -> list[Verdict]:
+    invariant = sum(spec.scale_invariant for spec in specs)
+    expected = {"truncation": len(specs), "perturbation": len(specs), "lookback": len(specs), "scale": 2 * invariant}
+    wording = {
+        "truncation": ("truncation_invariant", "recomputed without any later bar"),
+        "perturbation": ("future_perturbation_invariant", "recomputed with wild later bars"),
+        "lookback": ("lookback_honoured", "recomputed from the declared look-back alone"),
+        "scale": ("scale_invariant", "recomputed with prices x 1.37 and x 0.731"),
+    }
+    verdicts = []
+    for aspect, (name, text) in wording.items():
+        finding = found[aspect]
+        failed = finding.failed | (whole.failed if aspect == "perturbation" else set())
+        complete = finding.comparisons == expected[aspect] * cuts
+        details: dict[str, str | int | float | bool] = {
+            "features": invariant if aspect == "scale" else len(specs),
+            "cut_points": cuts,
+            "comparisons": finding.comparisons,
+            "values_compared": finding.cells,
+            "failed_features": len(failed),
+            "failed": _listed(failed),
+        }
+        if aspect in {"lookback", "scale"}:
+            details["worst_relative_error"] = finding.worst_error
+            details["worst_feature"] = finding.worst_feature
+        if aspect == "perturbation":
+            details["whole_partition_values_compared"] = whole.cells
+        verdicts.append(
+            Verdict(
+                name=name,
+                passed=not failed and complete,
+                summary=f"{finding.comparisons:,} comparisons ({cuts} cuts), {text}: {len(failed)} features differ",
+                details=details,
+            )
+        )
+    return verdicts
+
+
+def _health_verdicts(bars: Bars, specs: Sequence[FeatureSpec], history: Mapping[str, np.ndarray]) -> list[Verdict]:
+    needed = HEALTH_SESSIONS_MIN * -(-SESSION_MINUTES_MAX // bars.minutes)
+    bad: dict[str, int] = {}
+    constant: set[str] = set()
+    judged = []
+    for spec in specs:
+        values = history[spec.name]
+        settled = values[spec.warmup_bars(bars.minutes) :]
+        wrong = int(np.sum(~np.isfinite(settled))) + int(np.sum(np.isinf(values)))
+        if wrong:
+            bad[spec.name] = wrong
+        if len(settled) >= needed:
+            judged.append(spec)
+            if float(np.nanmin(settled)) == float(np.nanmax(settled)):
+                constant.add(spec.name)
+    pairs, worst, closest = _duplicates(bars, [spec for spec in judged if spec.name not in constant], history)
+    short = len(specs) - len(judged)
+    return [
+        Verdict(
+            name="finite_after_warmup",
+            passed=not bad,
+            summary=f"{sum(bad.values())} values not finite after warm-up ({len(specs)} features, {len(bars):,} rows)",
+            details={"features": len(specs), "rows": len(bars), "failed": _listed(bad), "values": sum(bad.values())},
+        ),
+        Verdict(
+            name="no_constant_feature",
+            passed=not constant,
+            summary=f"{len(constant)} of {len(judged)} features never change; {short} have too few rows to say",
+            details={"features": len(judged), "too_few_rows": short, "failed": _listed(constant)},
+        ),
+        Verdict(
+            name="no_duplicate_features",
+            passed=not pairs,
+            summary=f"{len(pairs)} pairs of {len(judged)} features over |r| {DUPLICATE_CORRELATION} (max {worst:.4f})",
+            details={
+                "features": len(judged),
+                "largest_correlation": worst,
+                "closest_pair": closest,
+                "failed": _listed(pairs),
+            },
+        ),
+    ]
+
+
+def _duplicates(
+    bars: Bars, specs: Sequence[FeatureSpec], history: Mapping[str, np.ndarray]
+) -> tuple[set[str], float, str]:
+    """Pairs of features that say the same, the largest correlation among the others included, and whose it is."""
+    if len(specs) < 2:
+        return set(), 0.0, "none"
+    start = max(spec.warmup_bars(bars.minutes) for spec in specs)
+    names = [spec.name for spec in specs]
+    screened = slice(start, None, max((len(bars) - start) // _SCREENED_ROWS, 1))
+    matrix = np.abs(np.nan_to_num(np.corrcoef(np.stack([history[name][screened] for name in names]))))
+    np.fill_diagonal(matrix, 0.0)
+    # The sample only screens: every pair it brings near the limit is decided on all rows.
+    pairs: set[str] = set()
+    for i, j in zip(*np.nonzero(np.triu(matrix > DUPLICATE_CORRELATION - 0.01)), strict=True):
+        exact = abs(float(np.corrcoef(history[names[i]][start:], history[names[j]][start:])[0, 1]))
+        matrix[i, j] = matrix[j, i] = exact
+        if exact > DUPLICATE_CORRELATION:
+            pairs.add(f"{names[i]} = {names[j]}")
+    i, j = np.unravel_index(int(np.argmax(matrix)), matrix.shape)
+    return pairs, float(matrix[i, j]), f"{names[i]}, {names[j]}"
+
+
+def _controls_verdict(bars: Bars, cuts: np.ndarray, rng: np.random.Generator) -> Verdict:
+    from factory_assets.features.controls import CONTROLS
+
+    missed, details = set(), {}
+    for name, (family, aspects) in CONTROLS.items():
+        history = evaluate(bars, [family], [name])
+        examination = Examination(bars=bars, families=[family], specs=family.specs, history=history)
+        found = examination.at_cuts(cuts, rng)
+        caught_by = [aspect for aspect, finding in found.items() if name in finding.failed]
+        details[name] = "caught by " + ", ".join(caught_by) if caught_by else "NOT caught"
+        if not set(aspects) & set(caught_by):
+            missed.add(name)
+    return Verdict(
+        name="positive_controls_caught",
+        passed=not missed,
+        summary=f"{len(CONTROLS) - len(missed)} of {len(CONTROLS)} deliberately bad features were caught",
+        details={**details, "missed": _listed(missed)},
+    )
+
+
+def _listed(names: Sequence[str] | set[str] | Mapping[str, int]) -> str:
+    ordered = sorted(names)
+    more = f" and {len(ordered) - _NAMES_SHOWN} more" if len(ordered) > _NAMES_SHOWN else ""
+    return ", ".join(ordered[:_NAMES_SHOWN]) + more

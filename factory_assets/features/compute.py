@@ -1,0 +1,67 @@
+"""Features of bars: the one function that research, backtest and live call."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from factory_assets.features.bars import Bars
+from factory_assets.features.family import FeatureFamily
+from factory_assets.features.registry import registry
+from factory_assets.vocabulary.frames import from_days, from_us
+
+
+def compute(bars: pd.DataFrame, names: Sequence[str] | None = None, *, minutes: int | None = None) -> pd.DataFrame:
+    """Compute features of one contract's bars of one timeframe.
+
+    A value is known at its row's ``close_time`` and depends on that bar and earlier ones only. Computed from the last
+    ``lookback_bars(minutes)`` bars it is the same as from all history, within the declared tolerance: a live run calls
+    this very function on the trailing bars and takes the last row.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        Columns of a ``bars_*`` table with ``contract``, in time order; times timezone-aware.
+    names : sequence of str, optional
+        Features to compute, in this order; all of :func:`catalogue` by default.
+    minutes : int, optional
+        Timeframe; by default the most common length of the bars.
+
+    Returns
+    -------
+    DataFrame
+        ``close_time``, ``trade_date``, then one float64 column a feature; NaN only while a feature warms up.
+
+    Raises
+    ------
+    BadInputError
+        Missing columns, rows out of order, prices that are not finite and positive, bars outside their session.
+    ForeignContractError
+        Bars of two contracts.
+    NaiveTimestampError
+        Times without a time zone.
+    UnknownNameError
+        A contract, timeframe or feature that does not exist.
+
+    Examples
+    --------
+    >>> compute(bars_5min, ["rsi_14", "minutes_to_flat"])  # doctest: +SKIP
+    """
+    chosen = registry().select(names)
+    arrays = Bars.from_frame(bars, minutes)
+    wanted = [spec.name for spec in chosen]
+    values = evaluate(arrays, registry().families, wanted)
+    columns = {"close_time": from_us(arrays.close_us), "trade_date": from_days(arrays.trade_day), **values}
+    return pd.DataFrame(columns)
+
+
+def evaluate(bars: Bars, families: Sequence[FeatureFamily], names: Sequence[str]) -> dict[str, np.ndarray]:
+    """Values of the named features, each float64 of shape (N,), running only the families that have one of them."""
+    if len(bars) == 0:
+        return {name: np.zeros(0) for name in names}
+    wanted = set(names)
+    found: dict[str, np.ndarray] = {}
+    for each in families:
+        if wanted.intersection(spec.name for spec in each.specs):
+            found.update(each.evaluate(bars))
+    return {name: found[name] for name in names}

@@ -1,0 +1,285 @@
+"""Numba kernels of the catalogue that neither TA-Lib nor :mod:`factory_assets.indicators` has.
+
+Every kernel reads the past only and is NaN where its input or its window is. Prices closer than 1e-9 of the price
+count as equal: rounding of an adjusted price must never decide a branch.
+"""
+
+import math
+
+import numba
+import numpy as np
+
+TIE_SHARE = 1e-9
+
+
+@numba.njit(cache=True)
+def ratio(numerator: np.ndarray, denominator: np.ndarray, fallback: float) -> np.ndarray:
+    """Elementwise quotient; ``fallback`` where the denominator is not positive, NaN where either is NaN."""
+    n = len(numerator)
+    out = np.full(n, np.nan)
+    for i in range(n):
+        if denominator[i] > 0.0:
+            out[i] = numerator[i] / denominator[i]
+        elif denominator[i] <= 0.0 and not np.isnan(numerator[i]):
+            out[i] = fallback
+    return out
+
+
+@numba.njit(cache=True)
+def moves(close: np.ndarray) -> np.ndarray:
+    """Sign of each close minus the one before, 0 within the tie band, NaN in row 0."""
+    n = len(close)
+    out = np.full(n, np.nan)
+    for i in range(1, n):
+        step = close[i] - close[i - 1]
+        band = TIE_SHARE * close[i]
+        out[i] = 1.0 if step > band else (-1.0 if step < -band else 0.0)
+    return out
+
+
+@numba.njit(cache=True)
+def session_numbers(trade_day: np.ndarray) -> np.ndarray:
+    """Number of each row's session among those present, int64 from 0."""
+    numbers = np.zeros(len(trade_day), dtype=np.int64)
+    for i in range(1, len(trade_day)):
+        numbers[i] = numbers[i - 1] + (1 if trade_day[i] != trade_day[i - 1] else 0)
+    return numbers
+
+
+@numba.njit(cache=True)
+def directional(
+    high: np.ndarray, low: np.ndarray, close: np.ndarray, ranges: np.ndarray, period: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Wilder's +DI, -DI and ADX (0 to 100) with ties inside the band counted as no movement.
+
+    Averages start as plain means of their first ``period`` values. Without range the indices are 0.
+    """
+    n = len(close)
+    plus, minus, adx = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
+    up_mean, down_mean, range_mean, strength = 0.0, 0.0, 0.0, 0.0
+    for i in range(1, n):
+        band = TIE_SHARE * close[i]
+        up, down = high[i] - high[i - 1], low[i - 1] - low[i]
+        rise = up if up > band and up - down > band else 0.0
+        fall = down if down > band and down - up > band else 0.0
+        if i <= period:
+            up_mean += rise / period
+            down_mean += fall / period
+            range_mean += ranges[i] / period
+        else:
+            up_mean += (rise - up_mean) / period
+            down_mean += (fall - down_mean) / period
+            range_mean += (ranges[i] - range_mean) / period
+        if i < period:
+            continue
+        plus[i] = 100.0 * up_mean / range_mean if range_mean > band else 0.0
+        minus[i] = 100.0 * down_mean / range_mean if range_mean > band else 0.0
+        both = plus[i] + minus[i]
+        spread = 100.0 * abs(plus[i] - minus[i]) / both if both > TIE_SHARE else 0.0
+        if i < 2 * period:
+            strength += spread / period
+            if i == 2 * period - 1:
+                adx[i] = strength
+        else:
+            strength += (spread - strength) / period
+            adx[i] = strength
+    return plus, minus, adx
+
+
+@numba.njit(cache=True)
+def trailing_median(values: np.ndarray, window: int) -> np.ndarray:
+    """Median of the last ``window`` values (mean of the middle two for an even window), from a sorted buffer."""
+    n = len(values)
+    out = np.full(n, np.nan)
+    held = np.empty(window)
+    size = 0
+    for i in range(n):
+        if size == window:
+            place = np.searchsorted(held, values[i - window])
+            for k in range(place, size - 1):
+                held[k] = held[k + 1]
+            size -= 1
+        k = size
+        while k > 0 and held[k - 1] > values[i]:
+            held[k] = held[k - 1]
+            k -= 1
+        held[k] = values[i]
+        size += 1
+        if size == window:
+            out[i] = 0.5 * (held[(window - 1) // 2] + held[window // 2])
+    return out
+
+
+@numba.njit(cache=True)
+def money_flow(typical: np.ndarray, volume: np.ndarray) -> np.ndarray:
+    """Typical price x volume, signed by the move of the typical price; 0 on a tie, NaN in row 0."""
+    n = len(typical)
+    out = np.full(n, np.nan)
+    for i in range(1, n):
+        step = typical[i] - typical[i - 1]
+        band = TIE_SHARE * typical[i]
+        flow = typical[i] * volume[i]
+        out[i] = flow if step > band else (-flow if step < -band else 0.0)
+    return out
+
+
+@numba.njit(cache=True)
+def same_slot_mean(volume: np.ndarray, slot: np.ndarray, number: np.ndarray, slots: int, sessions: int) -> np.ndarray:
+    """Mean volume of the row's slot over the ``sessions`` sessions before its own; a slot without a bar counts 0.
+
+    NaN until ``sessions`` sessions after the first one seen (which may have begun earlier) are complete.
+    """
+    n = len(volume)
+    out = np.full(n, np.nan)
+    held = np.zeros((sessions + 1, slots))
+    for i in range(n):
+        place = number[i] % (sessions + 1)
+        if i > 0 and number[i] != number[i - 1]:
+            held[place, :] = 0.0
+        held[place, slot[i]] = volume[i]
+        if number[i] > sessions:
+            total = 0.0
+            for back in range(sessions, 0, -1):
+                total += held[(number[i] - back) % (sessions + 1), slot[i]]
+            out[i] = total / sessions
+    return out
+
+
+@numba.njit(cache=True)
+def session_state(
+    open_: np.ndarray, high: np.ndarray, low: np.ndarray, close: np.ndarray, number: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Of the row's session so far: open, highest, lowest; of the session before: highest, lowest, close.
+
+    NaN for the first session seen, which may have begun earlier; the second half also for the second one.
+    """
+    n = len(close)
+    first, top, bottom = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
+    before_top, before_bottom, before_close = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
+    start, highest, lowest = np.nan, np.nan, np.nan
+    old_highest, old_lowest, old_close = np.nan, np.nan, np.nan
+    for i in range(n):
+        if i == 0 or number[i] != number[i - 1]:
+            if i > 0:
+                old_highest, old_lowest, old_close = highest, lowest, close[i - 1]
+            start, highest, lowest = open_[i], high[i], low[i]
+        else:
+            highest, lowest = max(highest, high[i]), min(lowest, low[i])
+        if number[i] >= 1:
+            first[i], top[i], bottom[i] = start, highest, lowest
+        if number[i] >= 2:
+            before_top[i], before_bottom[i], before_close[i] = old_highest, old_lowest, old_close
+    return first, top, bottom, before_top, before_bottom, before_close
+
+
+@numba.njit(cache=True)
+def opening_extremes(
+    high: np.ndarray, low: np.ndarray, elapsed_us: np.ndarray, number: np.ndarray, opening_us: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Highest and lowest of the session's bars closing within ``opening_us`` of its open, and of its first bar.
+
+    NaN for the first session seen.
+    """
+    n = len(high)
+    top, bottom = np.full(n, np.nan), np.full(n, np.nan)
+    highest, lowest = np.nan, np.nan
+    for i in range(n):
+        if i == 0 or number[i] != number[i - 1]:
+            highest, lowest = high[i], low[i]
+        elif elapsed_us[i] <= opening_us:
+            highest, lowest = max(highest, high[i]), min(lowest, low[i])
+        if number[i] >= 1:
+            top[i], bottom[i] = highest, lowest
+    return top, bottom
+
+
+@numba.njit(cache=True)
+def session_vwap(price: np.ndarray, volume: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Volume-weighted mean and standard deviation of ``price`` since the session's first bar.
+
+    Sums are taken from the session's first price, so that they keep the digits of its moves. While nothing has
+    traded the mean is the price itself. NaN for the first session seen.
+    """
+    n = len(price)
+    mean, deviation = np.full(n, np.nan), np.full(n, np.nan)
+    anchor, weight, first, second = 0.0, 0.0, 0.0, 0.0
+    for i in range(n):
+        if i == 0 or number[i] != number[i - 1]:
+            anchor, weight, first, second = price[i], 0.0, 0.0, 0.0
+        step = price[i] - anchor
+        weight += volume[i]
+        first += volume[i] * step
+        second += volume[i] * step * step
+        if number[i] >= 1:
+            if weight > 0.0:
+                centre = first / weight
+                mean[i] = anchor + centre
+                deviation[i] = np.sqrt(max(second / weight - centre * centre, 0.0))
+            else:
+                mean[i], deviation[i] = price[i], 0.0
+    return mean, deviation
+
+
+@numba.njit(cache=True)
+def session_range_norm(
+    top: np.ndarray, bottom: np.ndarray, close: np.ndarray, number: np.ndarray, sessions: int
+) -> np.ndarray:
+    """Mean range, as a share of the session's last close, of the ``sessions`` sessions before the row's own.
+
+    NaN until that many sessions after the first one seen are complete.
+    """
+    n = len(close)
+    out = np.full(n, np.nan)
+    held = np.zeros(sessions)
+    norm = np.nan
+    for i in range(n):
+        if i > 0 and number[i] != number[i - 1]:
+            if number[i] >= 2:
+                held[(number[i] - 1) % sessions] = (top[i - 1] - bottom[i - 1]) / close[i - 1]
+            if number[i] > sessions:
+                total = 0.0
+                for back in range(sessions, 0, -1):
+                    total += held[(number[i] - back) % sessions]
+                norm = total / sessions
+        out[i] = norm
+    return out
+
+
+@numba.njit(cache=True)
+def trailing_covariance(
+    first: np.ndarray, second: np.ndarray, window: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Population covariance of two series and the variance of each over the last ``window`` rows.
+
+    Every window is summed afresh, from its last row's values, so that a series that does not vary has variance 0.
+    """
+    n = len(first)
+    both, one, two = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
+    for i in range(window - 1, n):
+        x0, y0 = first[i], second[i]
+        sx, sy, sxx, syy, sxy = 0.0, 0.0, 0.0, 0.0, 0.0
+        for k in range(i - window + 1, i + 1):
+            x, y = first[k] - x0, second[k] - y0
+            sx += x
+            sy += y
+            sxx += x * x
+            syy += y * y
+            sxy += x * y
+        both[i] = (sxy - sx * sy / window) / window
+        one[i] = max((sxx - sx * sx / window) / window, 0.0) if not np.isnan(sxx) else np.nan
+        two[i] = max((syy - sy * sy / window) / window, 0.0) if not np.isnan(syy) else np.nan
+    return both, one, two
+
+
+@numba.njit(cache=True)
+def bulk_imbalance(change: np.ndarray, deviation: np.ndarray, volume: np.ndarray) -> np.ndarray:
+    """Bought minus sold volume of each bar when a bar's buy share is the normal probability of its return."""
+    n = len(change)
+    out = np.full(n, np.nan)
+    for i in range(n):
+        if deviation[i] > 0.0:
+            # 2 Phi(z) - 1 is erf(z / sqrt 2).
+            out[i] = volume[i] * math.erf(change[i] / deviation[i] / 1.4142135623730951)
+        elif deviation[i] == 0.0:
+            out[i] = 0.0
+    return out

@@ -1,0 +1,204 @@
+"""Rolling statistics over the last ``window`` rows, shared by features and labels.
+
+Each is one pass of a numba kernel, NaN until the window is full and wherever the window holds a NaN, and depends on
+nothing outside its window: computed from any later start of history it is the same to about 1e-12 of the window's own
+scale, which is what lets a live run recompute from a short trailing look-back. Row ``i`` uses rows ``i - window + 1``
+to ``i`` and is known when row ``i`` is.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from factory_assets.indicators import _rolling_kernels as kernels
+from factory_assets.indicators._arrays import as_float, check_window
+
+
+def rolling_sum(values: Any, window: int) -> np.ndarray:
+    """Sum of the last ``window`` values.
+
+    Parameters
+    ----------
+    values : array_like of float64, shape (N,)
+        In time order.
+    window : int
+        Rows.
+
+    Returns
+    -------
+    ndarray of float64, shape (N,)
+        In the unit of ``values``.
+
+    Raises
+    ------
+    BadInputError
+        Not one-dimensional, or a window below 1.
+    """
+    check_window(window, "rolling_sum")
+    return kernels.sums(as_float(values, "values"), window)
+
+
+def rolling_mean(values: Any, window: int) -> np.ndarray:
+    """Mean of the last ``window`` values; exactly the value itself while all are equal.
+
+    Parameters and errors as in :func:`rolling_sum`.
+    """
+    check_window(window, "rolling_mean")
+    return kernels.mean_m2(as_float(values, "values"), window)[0]
+
+
+def rolling_std(values: Any, window: int, ddof: int = 1) -> np.ndarray:
+    """Standard deviation of the last ``window`` values; exactly 0 while all are equal.
+
+    Parameters
+    ----------
+    values : array_like of float64, shape (N,)
+        In time order.
+    window : int
+        Rows, more than ``ddof``.
+    ddof : int
+        Subtracted from the count in the divisor: 1 for the sample deviation, 0 for the population's.
+
+    Returns
+    -------
+    ndarray of float64, shape (N,)
+        In the unit of ``values``.
+
+    Raises
+    ------
+    BadInputError
+        Not one-dimensional, or a window of ``ddof`` rows or fewer.
+    """
+    return rolling_mean_std(values, window, ddof)[1]
+
+
+def rolling_mean_std(values: Any, window: int, ddof: int = 1) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation in one pass; see :func:`rolling_mean` and :func:`rolling_std`."""
+    check_window(window, "rolling_std", least=ddof + 1)
+    mean, m2 = kernels.mean_m2(as_float(values, "values"), window)
+    return mean, np.sqrt(m2 / (window - ddof))
+
+
+def rolling_min(values: Any, window: int) -> np.ndarray:
+    """Smallest of the last ``window`` values, exactly. Parameters and errors as in :func:`rolling_sum`."""
+    check_window(window, "rolling_min")
+    return kernels.extremes(as_float(values, "values"), window, -1.0)
+
+
+def rolling_max(values: Any, window: int) -> np.ndarray:
+    """Largest of the last ``window`` values, exactly. Parameters and errors as in :func:`rolling_sum`."""
+    check_window(window, "rolling_max")
+    return kernels.extremes(as_float(values, "values"), window, 1.0)
+
+
+def rolling_skew(values: Any, window: int) -> np.ndarray:
+    """Skewness of the last ``window`` values: positive when the rare large ones are positive.
+
+    The adjusted Fisher-Pearson coefficient, as pandas computes it; 0 while all values are equal.
+
+    Parameters
+    ----------
+    values : array_like of float64, shape (N,)
+        In time order.
+    window : int
+        Rows, at least 3.
+
+    Returns
+    -------
+    ndarray of float64, shape (N,)
+        Without unit.
+
+    Raises
+    ------
+    BadInputError
+        Not one-dimensional, or a window below 3.
+
+    References
+    ----------
+    Joanes and Gill (1998), Comparing measures of sample skewness and kurtosis, The Statistician 47, p. 184 (G1).
+    """
+    check_window(window, "rolling_skew", least=3)
+    m2, m3, _ = kernels.moments(as_float(values, "values"), window)
+    n = float(window)
+    spread = np.where(m2 > 0.0, m2, 1.0)
+    plain = np.sqrt(n) * m3 / (spread * np.sqrt(spread))
+    return _zero_when_flat(plain * (np.sqrt(n * (n - 1.0)) / (n - 2.0)), m2)
+
+
+def rolling_kurtosis(values: Any, window: int) -> np.ndarray:
+    """Excess kurtosis of the last ``window`` values: how much of their spread comes from rare large ones.
+
+    The bias-corrected estimate, as pandas computes it; 0 for a normal sample, and 0 while all values are equal.
+
+    Parameters
+    ----------
+    values : array_like of float64, shape (N,)
+        In time order.
+    window : int
+        Rows, at least 4.
+
+    Returns
+    -------
+    ndarray of float64, shape (N,)
+        Without unit.
+
+    Raises
+    ------
+    BadInputError
+        Not one-dimensional, or a window below 4.
+
+    References
+    ----------
+    Joanes and Gill (1998), Comparing measures of sample skewness and kurtosis, The Statistician 47, p. 184 (G2).
+    """
+    check_window(window, "rolling_kurtosis", least=4)
+    m2, _, m4 = kernels.moments(as_float(values, "values"), window)
+    n = float(window)
+    spread = np.where(m2 > 0.0, m2, 1.0)
+    excess = n * m4 / (spread * spread) - 3.0
+    return _zero_when_flat((n - 1.0) / ((n - 2.0) * (n - 3.0)) * ((n + 1.0) * excess + 6.0), m2)
+
+
+def rolling_percentile(values: Any, window: int) -> np.ndarray:
+    """Where the row stands among the last ``window`` values: share strictly below plus half of the ties.
+
+    The row itself is one of the ties, so the value lies in [0.5 / window, 1 - 0.5 / window]; 0.5 while all are equal.
+
+    Parameters and errors as in :func:`rolling_sum`. The cost grows with the window.
+    """
+    check_window(window, "rolling_percentile")
+    return kernels.percentiles(as_float(values, "values"), window)
+
+
+def rolling_regression(values: Any, window: int) -> tuple[np.ndarray, np.ndarray]:
+    """Least-squares line through the last ``window`` values against their row number.
+
+    Parameters
+    ----------
+    values : array_like of float64, shape (N,)
+        In time order, e.g. log prices.
+    window : int
+        Rows, at least 2.
+
+    Returns
+    -------
+    slope : ndarray of float64, shape (N,)
+        Change of the fitted value a row; 0 while all values are equal.
+    r_squared : ndarray of float64, shape (N,)
+        Share of the variance the line explains, in [0, 1]; 0 while all values are equal.
+
+    Raises
+    ------
+    BadInputError
+        Not one-dimensional, or a window below 2.
+    """
+    check_window(window, "rolling_regression", least=2)
+    cross, m2 = kernels.regressions(as_float(values, "values"), window)
+    time_m2 = window * (window * window - 1.0) / 12.0
+    explained = cross * cross / (time_m2 * np.where(m2 > 0.0, m2, 1.0))
+    return cross / time_m2, _zero_when_flat(np.minimum(explained, 1.0), m2)
+
+
+def _zero_when_flat(statistic: np.ndarray, m2: np.ndarray) -> np.ndarray:
+    """Zero where the window has no spread, NaN where it is not full."""
+    return np.where(np.isnan(m2), np.nan, np.where(m2 > 0.0, statistic, 0.0))

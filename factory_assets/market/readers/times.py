@@ -1,0 +1,94 @@
+"""Vendor timestamps to microseconds since 1970 UTC, by the conventions a folder declares."""
+
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+
+from factory_assets.market.readers.declaration import ISO_TIME, TIME_FORMATS_EPOCH, Declaration
+from factory_assets.vocabulary.errors import BadInputError, NaiveTimestampError
+from factory_assets.vocabulary.timeframes import MINUTE_US
+
+
+def open_times_us(stamps: pd.Series, declaration: Declaration, where: str, first_line: int) -> np.ndarray:
+    """Open time of every bar, int64 shape (N,), microseconds since 1970 UTC.
+
+    Parameters
+    ----------
+    stamps : Series, shape (N,)
+        Text, epoch integers or datetimes as the file holds them.
+    declaration : Declaration
+        Zone, format and bar label. Stamps at a bar's close are moved back by one minute.
+    where : str
+        File, for messages.
+    first_line : int
+        Line (or row) number of the first stamp, for messages.
+
+    Raises
+    ------
+    NaiveTimestampError
+        Times without an offset, and no declared zone.
+    BadInputError
+        Times that do not fit the declared format, or that a clock change skips or repeats in the declared zone.
+    """
+    parsed = _parsed(stamps, declaration, where, first_line)
+    if parsed.tz is None:
+        if not declaration.timezone:
+            raise NaiveTimestampError(
+                f"{where}, line {first_line}: {stamps.iloc[0]!r} carries no time zone and source.toml declares none. "
+                'Add the zone the vendor writes, e.g. timezone = "UTC" or timezone = "America/New_York".'
+            )
+        local = parsed
+        parsed = local.tz_localize(declaration.timezone, ambiguous="NaT", nonexistent="NaT")
+        _refuse_missing(
+            parsed, stamps, f"{where}: a clock change skips or repeats this time in {declaration.timezone}", first_line,
+            "Export the data in UTC.",
+        )  # fmt: skip
+    values = parsed.tz_convert("UTC").as_unit("us").asi8
+    return values - MINUTE_US if declaration.bar_label == "close" else values
+
+
+def _parsed(stamps: pd.Series, declaration: Declaration, where: str, first_line: int) -> pd.DatetimeIndex:
+    if pd.api.types.is_datetime64_any_dtype(stamps):
+        parsed = pd.DatetimeIndex(stamps)
+    elif declaration.time_format in TIME_FORMATS_EPOCH:
+        unit = TIME_FORMATS_EPOCH[declaration.time_format]
+        numbers = pd.to_numeric(stamps, errors="coerce")
+        parsed = pd.DatetimeIndex(pd.to_datetime(numbers, unit=unit, errors="coerce", utc=True))
+    elif declaration.time_format == ISO_TIME:
+        parsed = _iso(stamps.astype(str))
+    else:
+        aware = "%z" in declaration.time_format
+        text = stamps.astype(str)
+        parsed = pd.DatetimeIndex(pd.to_datetime(text, format=declaration.time_format, errors="coerce", utc=aware))
+    _refuse_missing(
+        parsed, stamps, f"{where}: time does not fit time_format = {declaration.time_format!r}", first_line,
+        "Correct time_format in source.toml, or the line.",
+    )  # fmt: skip
+    return parsed
+
+
+def _iso(text: pd.Series) -> pd.DatetimeIndex:
+    """ISO times; with offsets they come out in UTC, without they stay naive. A mix of both is missing values."""
+    carries_offset = text.str.contains(r"(?:[+-]\d{2}:?\d{2}|Z)\s*$", regex=True)
+    if bool(carries_offset.all()):
+        return pd.DatetimeIndex(pd.to_datetime(text, format="ISO8601", errors="coerce", utc=True))
+    return pd.DatetimeIndex(pd.to_datetime(text.where(~carries_offset), format="ISO8601", errors="coerce"))
+
+
+def _refuse_missing(parsed: pd.DatetimeIndex, stamps: pd.Series, what: str, first_line: int, remedy: str) -> None:
+    missing = np.flatnonzero(parsed.isna())
+    if len(missing):
+        line = first_line + int(missing[0])
+        raise BadInputError(
+            f"{what}: line {line} has {stamps.iloc[missing[0]]!r} ({len(missing)} such lines). {remedy}"
+        )
+
+
+def typical_step(open_us: np.ndarray) -> timedelta:
+    """Most common distance between neighbouring bars; one minute for minute bars. Zero for fewer than two bars."""
+    steps = np.diff(np.unique(open_us))
+    if len(steps) == 0:
+        return timedelta(0)
+    values, counts = np.unique(steps, return_counts=True)
+    return timedelta(microseconds=int(values[np.argmax(counts)]))

@@ -1,0 +1,181 @@
+"""The report: one self-contained page a partition, from raw bars to the numbers and what they are worth."""
+
+from collections.abc import Iterable
+
+import pandas as pd
+
+from factory_assets.evaluation.ledger import openings
+from factory_assets.evaluation.targets import targets_table
+from factory_assets.features import catalogue
+from factory_assets.orchestration.assets.models import BASES
+from factory_assets.orchestration.factory_asset import factory_asset
+from factory_assets.orchestration.ledger_files import LedgerFiles
+from factory_assets.orchestration.materialization import Materialization, Product
+from factory_assets.orchestration.outputs import CATALOGUE, Output
+from factory_assets.orchestration.pages import place_page
+from factory_assets.reports.evaluation import evaluation_figures
+from factory_assets.reports.features import feature_figures
+from factory_assets.reports.headline import edge_sentences
+from factory_assets.reports.labels import label_figures
+from factory_assets.reports.market import market_figures
+from factory_assets.reports.models import model_figures
+from factory_assets.reports.page import Section, render_page
+from factory_assets.splits.study import day_text
+from factory_assets.vocabulary.schemas import (
+    CANONICAL_BARS,
+    EVALUATION,
+    LABELS,
+    QUARANTINE,
+    ROLLS,
+    SPLITS,
+    STACK,
+    TRADES,
+)
+from factory_assets.vocabulary.timeframes import BASE_MINUTES, features_name
+
+_FEATURES = features_name(BASE_MINUTES)
+_READS = (
+    CANONICAL_BARS.name,
+    QUARANTINE.name,
+    ROLLS.name,
+    _FEATURES,
+    "study",
+    LABELS.name,
+    SPLITS.name,
+    *(f"{period}_{name}" for name in BASES for period in ("oof", "val")),
+    STACK.name,
+    EVALUATION.name,
+    TRADES.name,
+    "bundle",
+)
+
+
+@factory_asset(
+    Output(
+        name="report",
+        group="reports",
+        description="Self-contained HTML page of the partition; the same plots stand beside the assets.",
+        kinds=frozenset({"html"}),
+        by_horizon=True,
+    ),
+    reads=_READS,
+)
+def report(part: Materialization) -> Iterable[Product]:
+    """Draw the page from verified tables and put it into FACTORY_HOME/reports."""
+    simulated = part.instrument.simulated
+    page = render_page(
+        f"{part.instrument.name} ({part.key.contract}), horizon {part.horizon} base bars",
+        f"Study of {day_text(part.study.train_first_day)} to {day_text(part.study.end_day)}, profile "
+        f"{part.settings.profile}, made {part.factory.clock():%Y-%m-%d %H:%M} UTC. Every number is net of costs and free "
+        "of "
+        "the test period.",
+        [*_results(part), *_inputs(part), _invariants(part)],
+        simulated=simulated,
+    ).encode()
+    path = place_page(part.home, part.key, "report", page)
+    return [Product(name="report", content={"report.html": page}, metadata={"path": str(path), "bytes": len(page)})]
+
+
+def _results(part: Materialization) -> list[Section]:
+    table, trades, stack = part.read(EVALUATION.name), part.read(TRADES.name), part.read(STACK.name)
+    plain = table.drop(columns=["contract", "horizon"]).astype({"model": str, "period": str, "metric": str})
+    simulated = part.instrument.simulated
+    in_val = (stack["origin"] == "val").to_numpy()
+    models = [
+        figure
+        for name in BASES
+        for figure in model_figures(name, part.read(f"oof_{name}"), part.read(f"val_{name}"), simulated=simulated)
+    ]
+    study = part.study
+    opened = openings(LedgerFiles(part.factory, study).entries(), part.horizon)
+    return [
+        Section(title="Is there an edge?", paragraphs=edge_sentences(plain, "stack")),
+        Section(
+            title="Evaluation",
+            paragraphs=[
+                "One row a model and metric; intervals from resampling whole sessions. oof: train decisions, each "
+                "predicted by a fit that never saw it (thresholds are chosen here, so its P&L is flattered). val: later "
+                "decisions under those thresholds, unchanged.",
+            ],
+            tables=[_wide(plain, period) for period in ("oof", "val")],
+            figures=evaluation_figures(table, trades, simulated=simulated),
+        ),
+        Section(
+            title="Targets",
+            paragraphs=["Reported, never tuned to; missing one is an honest result. Values are the stack's on val."],
+            tables=[
+                targets_table(
+                    plain[plain["period"] == "val"],
+                    model="stack",
+                    horizon=part.horizon,
+                    account_dollars=part.settings.evaluation.account_dollars,
+                )
+            ],
+        ),
+        Section(
+            title="Sealed test",
+            paragraphs=[
+                f"Sessions {day_text(study.test_first_day)} to {day_text(study.end_day)} ({study.test_sessions}) are "
+                f"sealed. They have been opened {opened} times for this horizon; the ledger is intact.",
+            ],
+        ),
+        Section(
+            title="Models",
+            figures=[*models, *model_figures("stack", stack[~in_val], stack[in_val], simulated=simulated)],
+        ),
+    ]
+
+
+def _inputs(part: Materialization) -> list[Section]:
+    simulated = part.instrument.simulated
+    bars, quarantine, rolls = (part.read(name) for name in (CANONICAL_BARS.name, QUARANTINE.name, ROLLS.name))
+    labels, splits = part.read(LABELS.name), part.read(SPLITS.name)
+    reasons = quarantine["reason"].astype(str).value_counts().rename_axis("reason").reset_index(name="rows")
+    groups = pd.Series([spec.group for spec in catalogue()]).value_counts(sort=False)
+    masked = labels["mask_reason"].astype(str).replace("", "eligible").value_counts()
+    roles = splits.groupby(["scheme", "fold", "role"], observed=True).size().unstack("role", fill_value=0).reset_index()
+    return [
+        Section(
+            title="Market",
+            tables=[rolls.drop(columns="contract").astype({"trade_date": str}), reasons],
+            figures=market_figures(bars, quarantine, rolls, simulated=simulated),
+        ),
+        Section(
+            title="Features",
+            paragraphs=["Every feature passed the causality certificate on these bars; its verdicts are below."],
+            tables=[groups.rename_axis("group").reset_index(name="features")],
+            verdicts=part.verdicts_of(_FEATURES),
+            figures=feature_figures(
+                part.read(_FEATURES, until_day=part.study.val_last_day).drop(columns="contract"), simulated=simulated
+            ),
+        ),
+        Section(
+            title="Labels and splits",
+            tables=[masked.rename_axis("decision").reset_index(name="rows"), roles.astype({"scheme": str})],
+            verdicts=part.verdicts_of(LABELS.name),
+            figures=label_figures(labels, simulated=simulated),
+        ),
+    ]
+
+
+def _invariants(part: Materialization) -> Section:
+    shown = (_FEATURES, LABELS.name)
+    verdicts = [
+        verdict for name in _READS if name not in shown and CATALOGUE[name].checks for verdict in part.verdicts_of(name)
+    ]
+    return Section(
+        title="Invariants",
+        paragraphs=["Evaluated once by the producer, before anything was written; a broken one writes nothing."],
+        verdicts=verdicts,
+    )
+
+
+def _wide(table: pd.DataFrame, period: str) -> pd.DataFrame:
+    """Models down, metrics across, each cell with its interval."""
+    rows = table[table["period"] == period].copy()
+    rows[period] = [
+        f"{value:,.4g} [{low:,.4g}, {high:,.4g}]" if pd.notna(low) else f"{value:,.4g}" if pd.notna(value) else "n/a"
+        for value, low, high in zip(rows["value"], rows["low"], rows["high"], strict=True)
+    ]
+    wide = rows.pivot_table(index="metric", columns="model", values=period, aggfunc="first", observed=True)
+    return wide.fillna("n/a").rename_axis(period).rename_axis(None, axis=1).reset_index()

@@ -1,0 +1,224 @@
+"""The decorator behind every asset: partition loop, lock, invariants, publish, and honest failure.
+
+For each partition key of the run the body is called with a :class:`Materialization` and returns one
+:class:`Product` an output. All verdicts are looked at before anything is written: if a blocking one is false, every
+output of that partition is marked blocked (its bytes are kept), the red check is recorded and the step fails without
+a retry. Several keys (a single-run range) are independent: one failing key does not keep the others from being written.
+"""
+
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+import pandas as pd
+
+from factory_assets.orchestration.code_version import code_version
+from factory_assets.orchestration.materialization import Materialization, Product
+from factory_assets.orchestration.outputs import CATALOGUE, Output
+from factory_assets.orchestration.partitions import CONTRACT, CONTRACT_HORIZON
+from factory_assets.orchestration.resources import FactoryResource
+from factory_assets.storage import Manifest
+from factory_assets.vocabulary.errors import FactoryError, InvariantViolationError
+from factory_assets.vocabulary.frames import to_table
+from factory_assets.vocabulary.partition import PartitionKey
+from factory_assets.vocabulary.verdict import Verdict
+
+Body = Callable[[Materialization], Iterable[Product]]
+OWNERS = ["team:factory"]
+_IMAGE_BYTES_MAX = 200_000
+
+# A check's verdict belongs to one partition; without the (preview) parameter the UI would show the last run's only.
+warnings.filterwarnings(
+    "ignore", message="Specifying a partitions_def on an AssetCheckSpec", category=dg.PreviewWarning
+)
+
+
+def factory_asset(
+    *outputs: Output, reads: Sequence[str] = (), settings_sections: Sequence[str] = ()
+) -> Callable[[Body], dg.AssetsDefinition]:
+    """Turn a body into an asset definition with the given outputs.
+
+    Parameters
+    ----------
+    outputs : Output
+        Declared outputs; the body returns one product for each.
+    reads : sequence of str
+        Names of upstream outputs; the body may read nothing else.
+    settings_sections : sequence of str
+        Sections of the settings whose values the outputs depend on.
+    """
+    for output in outputs:
+        CATALOGUE.add(output)
+    upstream = [CATALOGUE[name].key for name in reads]
+    families = {output.by_horizon for output in outputs}
+    if len(families) != 1:
+        raise FactoryError(f"{[output.name for output in outputs]}: outputs of one body share a partition family")
+    partitions = CONTRACT_HORIZON if families.pop() else CONTRACT
+
+    def decorate(body: Body) -> dg.AssetsDefinition:
+        @dg.multi_asset(
+            name=body.__name__,
+            specs=[
+                dg.AssetSpec(
+                    output.key,
+                    deps=upstream,
+                    description=output.description,
+                    group_name=output.group,
+                    kinds=set(output.kinds),
+                    owners=OWNERS,
+                    code_version=code_version(),
+                    partitions_def=partitions,
+                    metadata=_declared_columns(output),
+                )
+                for output in outputs
+            ],
+            check_specs=[
+                dg.AssetCheckSpec(name, asset=output.key, blocking=True, partitions_def=partitions)
+                for output in outputs
+                for name in output.checks
+            ],
+            backfill_policy=dg.BackfillPolicy.single_run(),
+        )
+        def definition(
+            context: dg.AssetExecutionContext, factory: dg.ResourceParam[FactoryResource]
+        ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+            yield from _materialize(context, factory, body, outputs, reads, settings_sections)
+
+        return definition
+
+    return decorate
+
+
+def _materialize(
+    context: dg.AssetExecutionContext,
+    factory: FactoryResource,
+    body: Body,
+    outputs: Sequence[Output],
+    reads: Sequence[str],
+    settings_sections: Sequence[str],
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+    verdicts: dict[tuple[str, str], list[tuple[str, Verdict]]] = {}
+    results: dict[str, dict[str, Any]] = {}
+    problems: list[tuple[str, FactoryError]] = []
+    for text in context.partition_keys:
+        key = PartitionKey.parse(str(text))
+        work = Materialization(key, factory, reads, tags=context.run.tags)
+        try:
+            products = {product.name: product for product in body(work)}
+            _complete(products, outputs)
+            for product in products.values():
+                for verdict in product.verdicts:
+                    verdicts.setdefault((product.name, verdict.name), []).append((str(key), verdict))
+            _block_if_broken(work, outputs, products)
+            for output in outputs:
+                manifest = _publish(work, output, products, settings_sections)
+                results[output.name] = _metadata(output, products[output.name], manifest)
+        except FactoryError as problem:
+            problems.append((str(key), problem))
+    for output in outputs:
+        for name in output.checks:
+            found = verdicts.get((output.name, name))
+            if found:
+                yield _check_result(output, name, found)
+    if problems:
+        first = problems[0][1]
+        raise dg.Failure(
+            description="\n".join(f"{key}: {problem}" for key, problem in problems),
+            metadata={"exit_code": first.exit_code, "error": type(first).__name__},
+            allow_retries=False,
+        ) from first
+    for output in outputs:
+        metadata = results[output.name]
+        yield dg.MaterializeResult(
+            asset_key=output.key, metadata=metadata, data_version=dg.DataVersion(metadata["sha256"])
+        )
+
+
+def _complete(products: Mapping[str, Product], outputs: Sequence[Output]) -> None:
+    """Each declared output has a product, and each declared invariant a verdict: none is forgotten, none is silent."""
+    for output in outputs:
+        if output.name not in products:
+            raise FactoryError(f"the body made no {output.name}; it made {sorted(products)}")
+        evaluated = sorted(verdict.name for verdict in products[output.name].verdicts)
+        if evaluated != sorted(output.checks):
+            raise FactoryError(f"{output.name}: invariants declared {sorted(output.checks)}, evaluated {evaluated}")
+
+
+def _block_if_broken(work: Materialization, outputs: Sequence[Output], products: Mapping[str, Product]) -> None:
+    """One false invariant blocks every output of the body: they were made from the same values."""
+    everything = [verdict for made in products.values() for verdict in made.verdicts]
+    broken = [verdict for verdict in everything if verdict.blocking and not verdict.passed]
+    if not broken:
+        return
+    reason = "; ".join(f"{verdict.name}: {verdict.summary}" for verdict in broken)
+    for output in outputs:
+        work.factory.store.block(output.name, output.group, work.key, broken, reason)
+    raise InvariantViolationError(
+        f"{', '.join(output.name for output in outputs)} blocked, nothing was written: {reason}. "
+        "Consumers refuse these partitions until a run of them passes."
+    )
+
+
+def _publish(
+    work: Materialization, output: Output, products: Mapping[str, Product], settings_sections: Sequence[str]
+) -> Manifest:
+    store, product = work.factory.store, products[output.name]
+    common: dict[str, Any] = {
+        "inputs": tuple(work.refs if product.inputs is None else product.inputs),
+        "verdicts": tuple(product.verdicts),
+        "code_version": code_version(),
+        "settings_digest": work.settings.digest(*settings_sections),
+    }
+    if output.schema is None:
+        if isinstance(product.content, pd.DataFrame):
+            raise FactoryError(f"{output.name} is declared as files but came as a table")
+        return store.publish_files(output.name, output.group, work.key, product.content, **common)
+    if not isinstance(product.content, pd.DataFrame):
+        raise FactoryError(f"{output.name} is declared as a table but came as files")
+    return store.publish_table(output.schema, work.key, to_table(product.content, output.schema), **common)
+
+
+def _metadata(output: Output, product: Product, manifest: Manifest) -> dict[str, Any]:
+    digest = manifest.parts[0].sha256 if output.schema else manifest.content_digest
+    metadata: dict[str, Any] = {"sha256": digest, **product.metadata}
+    if output.schema is not None:
+        metadata["dagster/row_count"] = len(product.content)
+    for figure in product.figures:
+        if len(figure.png) <= _IMAGE_BYTES_MAX:
+            metadata[figure.title] = dg.MetadataValue.md(f"![{figure.title}]({figure.data_uri})\n\n{figure.caption}")
+    return metadata
+
+
+def _check_result(output: Output, name: str, found: Sequence[tuple[str, Verdict]]) -> dg.AssetCheckResult:
+    passed = all(verdict.passed for _, verdict in found)
+    blocking = any(verdict.blocking for _, verdict in found)
+    details: dict[str, Any] = {}
+    for key, verdict in found:
+        prefix = f"{key} " if len(found) > 1 else ""
+        details |= {f"{prefix}{label}": value for label, value in verdict.details.items()}
+    return dg.AssetCheckResult(
+        asset_key=output.key,
+        check_name=name,
+        passed=passed,
+        severity=dg.AssetCheckSeverity.ERROR if blocking else dg.AssetCheckSeverity.WARN,
+        description="; ".join(
+            f"{key}: {verdict.summary}" if len(found) > 1 else verdict.summary for key, verdict in found
+        ),
+        metadata=details,
+    )
+
+
+def _declared_columns(output: Output) -> dict[str, Any]:
+    if output.schema is None:
+        return {}
+    columns = [
+        dg.TableColumn(
+            name=column.name,
+            type=str(column.type),
+            description=column.meaning,
+            constraints=dg.TableColumnConstraints(nullable=column.nullable),
+        )
+        for column in output.schema.stored_columns
+    ]
+    return {"dagster/column_schema": dg.TableSchema(columns=columns)}

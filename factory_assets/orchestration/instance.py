@@ -1,0 +1,36 @@
+"""The embedded Dagster instance under FACTORY_HOME."""
+
+import os
+from pathlib import Path
+
+import dagster as dg
+
+from factory_assets.vocabulary.errors import BadInputError
+from factory_assets.vocabulary.home import PROJECT_ROOT, FactoryHome
+
+
+def prepare_instance(home: FactoryHome) -> Path:
+    """Put ``dagster.yaml`` into FACTORY_HOME/dagster and point DAGSTER_HOME at it, unless the user set one.
+
+    Returns
+    -------
+    Path
+        DAGSTER_HOME, absolute: with a relative one Dagster would write beside the current folder.
+    """
+    named = os.environ.get("DAGSTER_HOME")
+    folder = Path(named) if named else home.dagster
+    if not folder.is_absolute():
+        raise BadInputError(f"DAGSTER_HOME={named!r} is relative; export it as an absolute path, or unset it.")
+    folder.mkdir(parents=True, exist_ok=True)
+    target, template = folder / "dagster.yaml", PROJECT_ROOT / "dagster.yaml"
+    if not target.exists() and template.exists():
+        target.write_bytes(template.read_bytes())
+    os.environ["DAGSTER_HOME"] = str(folder)
+    os.environ["FACTORY_HOME"] = str(home.root)
+    return folder
+
+
+def embedded_instance(home: FactoryHome) -> dg.DagsterInstance:
+    """Instance whose runs the web UI shows."""
+    prepare_instance(home)
+    return dg.DagsterInstance.get()

@@ -1,0 +1,167 @@
+"""One attempt at one partition: what was read is recorded, what is made is published with its verdicts.
+
+Every asset body receives a :class:`Materialization` and returns :class:`Product` values. Reads go through the store,
+which verifies hashes and refuses blocked partitions; the refs of everything read become the lineage of everything
+published, so two inputs made from different versions of one ancestor are refused.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from factory_assets.market.sessions import SessionCalendar, Sessions
+from factory_assets.orchestration.outputs import CATALOGUE, Output
+from factory_assets.orchestration.resources import FactoryResource
+from factory_assets.reports.figure import Figure
+from factory_assets.splits.study import Study
+from factory_assets.storage import InputRef, LoadedFiles
+from factory_assets.vocabulary.errors import FactoryError
+from factory_assets.vocabulary.frames import to_frame
+from factory_assets.vocabulary.home import FactoryHome
+from factory_assets.vocabulary.instruments import Instrument, instrument
+from factory_assets.vocabulary.partition import PartitionKey
+from factory_assets.vocabulary.settings import Barriers, FactorySettings
+from factory_assets.vocabulary.verdict import Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class Product:
+    """What an asset body made for one output.
+
+    Attributes
+    ----------
+    name : str
+        Output (table or artifact) it belongs to.
+    content : DataFrame or mapping of str to bytes
+        A table in the in-memory conventions, or named files.
+    verdicts : sequence of Verdict
+        Every invariant declared for the output, evaluated once.
+    metadata : mapping
+        Figures of speech for the UI: counts, spans, shares.
+    figures : sequence of Figure
+        Plots shown on the asset's page.
+    inputs : sequence of InputRef or None
+        What the content depends on; None means everything that was read.
+    """
+
+    name: str
+    content: pd.DataFrame | Mapping[str, bytes]
+    verdicts: Sequence[Verdict] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    figures: Sequence[Figure] = ()
+    inputs: Sequence[InputRef] | None = None
+
+
+class Materialization:
+    """Reads of one partition and the words an asset body needs.
+
+    Parameters
+    ----------
+    key : PartitionKey
+        Partition being made.
+    factory : FactoryResource
+        Store, settings and clock.
+    reads : collection of str
+        Names the asset declared as upstream; reading anything else is a defect and raises.
+    tags : mapping of str to str
+        Tags of the run; an opening of the test period travels there.
+    """
+
+    def __init__(
+        self, key: PartitionKey, factory: FactoryResource, reads: Collection[str], *, tags: Mapping[str, str]
+    ) -> None:
+        self.key = key
+        self.factory = factory
+        self.tags = tags
+        self._reads = frozenset(reads)
+        self.refs: list[InputRef] = []
+
+    @property
+    def settings(self) -> FactorySettings:
+        """Settings in force."""
+        return self.factory.settings
+
+    @property
+    def home(self) -> FactoryHome:
+        """Folders of this run."""
+        return self.factory.place
+
+    @property
+    def instrument(self) -> Instrument:
+        """Row of the instrument table."""
+        return instrument(self.key.contract)
+
+    @cached_property
+    def calendar(self) -> SessionCalendar:
+        """Sessions the contract trades in."""
+        return SessionCalendar.of(self.instrument)
+
+    @property
+    def horizon(self) -> int:
+        """Horizon in base bars.
+
+        Raises
+        ------
+        FactoryError
+            If the partition has none: the asset is declared in the wrong family.
+        """
+        if self.key.horizon is None:
+            raise FactoryError(f"partition {self.key} has no horizon; declare the asset contract x horizon")
+        return self.key.horizon
+
+    @property
+    def barriers(self) -> Barriers:
+        """Barrier geometry of the partition."""
+        return self.settings.barriers_of(self.key.contract, self.horizon)
+
+    @cached_property
+    def study(self) -> Study:
+        """Frozen cut dates of the contract, read from its verified ``study`` artifact."""
+        return Study.from_json(self.read_files("study").files["study.json"].decode())
+
+    @cached_property
+    def study_sessions(self) -> Sessions:
+        """Scheduled sessions from the study's first day to two weeks past its end: the clock counts run on."""
+        return self.calendar.between(_as_date(self.study.train_first_day), _as_date(self.study.end_day + 14))
+
+    @cached_property
+    def clock_us(self) -> np.ndarray:
+        """Every scheduled base-bar close of :attr:`study_sessions`, int64 microseconds."""
+        return self.study_sessions.base_clock_us()
+
+    def read(self, table: str, *, columns: Sequence[str] | None = None, until_day: int | None = None) -> pd.DataFrame:
+        """Verified rows of one upstream table, history up to and including ``until_day`` if given."""
+        schema = self._declared(table).schema
+        if schema is None:
+            raise FactoryError(f"{table} holds files, not a table; use read_files")
+        loaded = self.factory.store.read_table(schema, self._key_of(table), columns=columns, until_day=until_day)
+        self.refs.append(loaded.ref)
+        return to_frame(loaded.table)
+
+    def read_files(self, artifact: str) -> LoadedFiles:
+        """Verified files of one upstream artifact."""
+        loaded = self.factory.store.read_files(artifact, self._declared(artifact).group, self._key_of(artifact))
+        self.refs.append(loaded.ref)
+        return loaded
+
+    def verdicts_of(self, name: str) -> tuple[Verdict, ...]:
+        """Verdicts recorded with an upstream output."""
+        manifest = self.factory.store.manifest(name, self._declared(name).group, self._key_of(name))
+        return tuple(manifest.verdicts)
+
+    def _key_of(self, name: str) -> PartitionKey:
+        return self.key if CATALOGUE[name].by_horizon else self.key.of_contract
+
+    def _declared(self, name: str) -> Output:
+        if name not in self._reads:
+            raise FactoryError(f"{name} is read but not declared upstream; add it to `reads` of the asset")
+        return CATALOGUE[name]
+
+
+def _as_date(day: int) -> date:
+    return date(1970, 1, 1) + timedelta(days=day)

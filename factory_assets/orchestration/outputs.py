@@ -1,0 +1,89 @@
+"""What the graph makes: every asset's name, group, schema, invariants and partition family, declared once."""
+
+from dataclasses import dataclass
+
+import dagster as dg
+
+from factory_assets.vocabulary.errors import FactoryError
+from factory_assets.vocabulary.schemas import TableSchema
+
+
+@dataclass(frozen=True, kw_only=True)
+class Output:
+    """One declared output of an asset body.
+
+    Attributes
+    ----------
+    name : str
+        Asset name; with the group it forms the key ``group/name``.
+    group : str
+        Asset group and folder in the store.
+    description : str
+        What it is in trading terms, and when its values are known.
+    schema : TableSchema or None
+        Schema of a table; None for files.
+    checks : tuple of str
+        Invariants the producer evaluates for it.
+    kinds : frozenset of str
+        Technologies shown in the UI.
+    by_horizon : bool
+        Partition family: contract x horizon, or contract.
+    """
+
+    name: str
+    group: str
+    description: str
+    schema: TableSchema | None = None
+    checks: tuple[str, ...] = ()
+    kinds: frozenset[str] = frozenset({"python"})
+    by_horizon: bool
+
+    @property
+    def key(self) -> dg.AssetKey:
+        """Key in the graph."""
+        return dg.AssetKey([self.group, self.name])
+
+
+class Catalogue:
+    """Every output declared so far: names, groups and schemas for reads, views and pages."""
+
+    def __init__(self) -> None:
+        self._outputs: dict[str, Output] = {}
+
+    def add(self, output: Output) -> None:
+        """Declare an output; a second one of the same name raises."""
+        if output.name in self._outputs:
+            raise FactoryError(f"asset {output.name} is declared twice; names are view names and have to be unique")
+        self._outputs[output.name] = output
+
+    def __getitem__(self, name: str) -> Output:
+        """Output by name; an upstream asset has to be declared before its consumer."""
+        if name not in self._outputs:
+            raise FactoryError(f"asset {name!r} is not declared; declared: {sorted(self._outputs)}")
+        return self._outputs[name]
+
+    def tables(self) -> dict[str, TableSchema]:
+        """Schema of every declared table."""
+        return {name: output.schema for name, output in self._outputs.items() if output.schema is not None}
+
+    def all(self) -> tuple[Output, ...]:
+        """Every output in the order of declaration."""
+        return tuple(self._outputs.values())
+
+
+CATALOGUE = Catalogue()
+
+
+def table_output(
+    schema: TableSchema, description: str, *, checks: tuple[str, ...] = (), kinds: frozenset[str] = frozenset()
+) -> Output:
+    """Declaration of a table: name, group and family come from its schema."""
+    return Output(
+        name=schema.name,
+        group=schema.group,
+        description=description,
+        schema=schema,
+        checks=checks,
+        kinds=kinds | {"parquet"},
+        by_horizon=schema.by_horizon,
+    )

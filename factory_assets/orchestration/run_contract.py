@@ -1,0 +1,71 @@
+"""One contract, then its horizons: what ``factory run``, ``factory demo`` and the worlds do."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import dagster as dg
+
+from factory_assets.orchestration.launch import RunOutcome, launch, steps_of
+from factory_assets.orchestration.phases import keys_of, phases_until
+from factory_assets.vocabulary.home import FactoryHome
+from factory_assets.vocabulary.partition import PartitionKey
+
+Announce = Callable[[PartitionKey, int], Callable[[str, str], None]]
+"""Told of a partition and its number of steps before it starts; returns the listener for its steps."""
+
+
+@dataclass(frozen=True)
+class PartitionOutcome:
+    """One partition's run."""
+
+    key: PartitionKey
+    outcome: RunOutcome
+
+
+def run_contract(
+    definitions: dg.Definitions,
+    contract: str,
+    horizons: Sequence[int],
+    *,
+    home: FactoryHome,
+    profile: str,
+    until: str | None = None,
+    announce: Announce | None = None,
+) -> list[PartitionOutcome]:
+    """Run the contract once, then each horizon in ascending order.
+
+    Parameters
+    ----------
+    definitions : Definitions
+        The code location.
+    contract : str
+        Symbol.
+    horizons : sequence of int
+        Horizons in base bars; may be empty if ``until`` ends before labels.
+    home : FactoryHome
+        Where data and runs live.
+    profile : str
+        Budget.
+    until : str, optional
+        Last phase to run.
+    announce : callable, optional
+        Progress of each partition.
+
+    Returns
+    -------
+    list of PartitionOutcome
+        A failed contract ends the list: its horizons have nothing to stand on. A failed horizon stops only itself.
+    """
+    phases = phases_until(until)
+    outcomes: list[PartitionOutcome] = []
+    keys = [PartitionKey(contract), *(PartitionKey(contract, h) for h in sorted(set(horizons)))]
+    for key in keys:
+        selection = keys_of(definitions, phases, by_horizon=key.horizon is not None)
+        if not selection:
+            continue
+        listener = announce(key, steps_of(definitions, selection)) if announce is not None else None
+        outcome = launch(definitions, selection, key, home=home, profile=profile, on_step=listener)
+        outcomes.append(PartitionOutcome(key, outcome))
+        if key.horizon is None and not outcome.succeeded:
+            break
+    return outcomes

@@ -1,0 +1,148 @@
+"""Out-of-fold predictions of one model: every row predicted once, by a member that never saw it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from factory_assets.stacking.member import FittedMember
+from factory_assets.stacking.member_fit import fit_member
+from factory_assets.stacking.probabilities import LABELS, VAL_FOLD, predictions_frame
+from factory_assets.vocabulary.container import TimeSeriesDataContainer
+from factory_assets.vocabulary.errors import BadInputError
+from factory_assets.vocabulary.settings import SplitSettings
+
+Folds = Sequence[tuple[np.ndarray, np.ndarray]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutOfFold:
+    """Predictions keyed by decision time, and the record of what each fold's member saw.
+
+    Attributes
+    ----------
+    decision_us : ndarray of int64, shape (N,)
+        Decision times, increasing.
+    fold : ndarray of int64, shape (N,)
+        Fold that scored the row.
+    probabilities : ndarray of float64, shape (N, 3)
+        Of the labels -1, 0, +1.
+    label : ndarray of int8, shape (N,)
+    weight : ndarray of float64, shape (N,)
+    members : tuple of FittedMember
+        One a fold.
+    fit_decision_us : mapping of int to ndarray of int64
+        Decision times each fold's member was given (fitted on or watched), as recorded at the fit; for the invariants.
+    """
+
+    decision_us: np.ndarray
+    fold: np.ndarray
+    probabilities: np.ndarray
+    label: np.ndarray
+    weight: np.ndarray
+    members: tuple[FittedMember, ...]
+    fit_decision_us: Mapping[int, np.ndarray]
+
+    def to_frame(self) -> pd.DataFrame:
+        """Rows of ``oof_<model>``."""
+        return predictions_frame(
+            decision_us=self.decision_us,
+            fold=self.fold,
+            probabilities=self.probabilities,
+            label=self.label,
+            weight=self.weight,
+        )
+
+
+def out_of_fold(
+    model_name: str,
+    params: Mapping[str, Any],
+    data: TimeSeriesDataContainer,
+    folds: Folds,
+    kinds: Sequence[str],
+    *,
+    settings: SplitSettings,
+    clock_us: np.ndarray,
+    seed: int,
+) -> OutOfFold:
+    """Fit a member a fold and predict the fold's test rows with it.
+
+    Parameters
+    ----------
+    model_name, params, kinds, settings, clock_us, seed
+        As for :func:`factory_assets.stacking.fit_member`.
+    data : TimeSeriesDataContainer
+        The training period; its rows are what ``folds`` points into.
+    folds : sequence of (train_rows, test_rows)
+        Positions; the test rows of all folds together are every row exactly once. Whatever stands in ``train_rows`` is
+        learnt from, so purging and embargo have happened before.
+
+    Raises
+    ------
+    BadInputError
+        Test rows that repeat or leave rows out, or a row that is in both parts of one fold.
+    TooLittleHistoryError
+        A fold too small to fit on.
+    """
+    _refuse_folds(folds, len(data))
+    fold_of = np.empty(len(data), dtype=np.int64)
+    probabilities = np.empty((len(data), len(LABELS)))
+    members, seen = [], {}
+    for fold, (train_rows, test_rows) in enumerate(folds):
+        train = data.take(train_rows)
+        member = fit_member(model_name, params, train, kinds, settings=settings, clock_us=clock_us, seed=seed)
+        probabilities[test_rows] = member.predict_proba(data.features[test_rows])
+        fold_of[test_rows] = fold
+        members.append(member)
+        seen[fold] = train.decision_us
+    return OutOfFold(
+        decision_us=data.decision_us,
+        fold=fold_of,
+        probabilities=probabilities,
+        label=data.label,
+        weight=data.weight,
+        members=tuple(members),
+        fit_decision_us=seen,
+    )
+
+
+def predict_val(member: FittedMember, val: TimeSeriesDataContainer) -> pd.DataFrame:
+    """Rows of ``val_<model>``: the val period predicted by a member fitted on train alone (fold -1).
+
+    Raises
+    ------
+    BadInputError
+        If val holds other columns, or the same in another order.
+    """
+    if val.feature_names != member.feature_names:
+        raise BadInputError(
+            f"{member.model.entry.name}: val has other columns than the member was fitted on, or another order: "
+            f"{sorted({*val.feature_names} ^ {*member.feature_names})[:5]}"
+        )
+    return predictions_frame(
+        decision_us=val.decision_us,
+        fold=np.full(len(val), VAL_FOLD),
+        probabilities=member.predict_proba(val.features),
+        label=val.label,
+        weight=val.weight,
+    )
+
+
+def _refuse_folds(folds: Folds, rows: int) -> None:
+    if not folds:
+        raise BadInputError("out of fold: no folds were given")
+    problems = []
+    for fold, (train_rows, test_rows) in enumerate(folds):
+        if both := len(np.intersect1d(train_rows, test_rows)):
+            problems.append(f"fold {fold}: {both} rows are in both its training and its test part")
+    scored = np.concatenate([np.asarray(test_rows, dtype=np.int64) for _, test_rows in folds])
+    if len(scored) and (scored.min() < 0 or scored.max() >= rows):
+        problems.append(f"positions reach from {scored.min()} to {scored.max()}, the data has {rows} rows")
+    else:
+        times = np.bincount(scored, minlength=rows)
+        if (times != 1).any():
+            problems.append(f"{int((times == 0).sum())} rows are in no test part, {int((times > 1).sum())} in several")
+    if problems:
+        raise BadInputError("out of fold: " + "; ".join(problems))

@@ -1,0 +1,1 @@
+"""Tests of the factory; the folders mirror the package."""

@@ -1,0 +1,1 @@
+"""Adapters: as-of joins, containers and scaling."""

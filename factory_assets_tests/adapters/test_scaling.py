@@ -1,0 +1,140 @@
+"""Scaling: known values, JSON to the byte, finite whatever comes in, blind to every other row."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from factory_assets.adapters import FittedScaler, scaler_invariants
+from factory_assets.vocabulary.errors import BadInputError
+
+KINDS = ("robust", "minmax", "none")
+NAMES = ("move", "rsi", "flag")
+
+
+def test_known_values_by_hand():
+    train = np.array([[1.0, 20.0, 0], [2, 40, 1], [3, 60, 1], [4, 80, 0], [5, 100, 1], [np.nan, np.nan, np.nan]])
+    scaler = FittedScaler.fit(train, KINDS, NAMES)
+    # medians of 1..5 and 20..100; quartiles of 1..5 are 2 and 4
+    assert scaler.center == (3.0, 20.0, 0.0)
+    assert scaler.scale == (2.0, 80.0, 1.0)
+    assert scaler.fill == (3.0, 60.0, 1.0)
+    rows = np.array([[5.0, 60.0, 1], [100, 600, 7], [-100, -600, -7], [np.nan, np.nan, np.nan], [np.inf, -np.inf, 0]])
+    expected = [[1, 0.5, 1], [5, 5, 7], [-5, -5, -7], [0, 0.5, 1], [0, 0.5, 0]]
+    scaled = scaler.transform(rows)
+    assert scaled.dtype == np.float32
+    assert scaled.tolist() == expected
+
+
+def _naive_quantile(values, share):
+    """Linear interpolation between order statistics."""
+    ordered = sorted(values)
+    place = share * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def test_robust_columns_equal_the_naive_formula():
+    random = np.random.default_rng(3)
+    train = random.standard_t(3, (501, 4)) * [1, 10, 0.01, 1000] + [0, 5, 1, -300]
+    train[random.random(train.shape) < 0.1] = np.nan
+    scaler = FittedScaler.fit(train, ["robust"] * 4, list("abcd"))
+    scaled = scaler.transform(train)
+    for place in range(4):
+        values = [value for value in train[:, place] if value == value]  # noqa: PLR0124
+        median = _naive_quantile(values, 0.5)
+        spread = _naive_quantile(values, 0.75) - _naive_quantile(values, 0.25)
+        expected = [0.0 if v != v else max(-5.0, min(5.0, (v - median) / spread)) for v in train[:, place]]  # noqa: PLR0124
+        np.testing.assert_allclose(scaled[:, place], expected, rtol=1e-5, atol=1e-6)
+    assert (np.abs(scaled) == 5).sum() > 0
+
+
+def test_columns_without_a_spread_stay_finite():
+    train = np.column_stack([np.full(50, 0.1), np.r_[np.zeros(45), np.ones(5)], np.full(50, np.nan), np.full(50, 7.0)])
+    scaler = FittedScaler.fit(train, ["robust", "robust", "robust", "minmax"], list("abcd"))
+    # constant: scale 1; quartiles coincide: standard deviation of 45 zeros and 5 ones; no value: 0 and 1
+    assert scaler.scale == (1.0, pytest.approx(0.3), 1.0, 1.0)
+    assert scaler.fill == (pytest.approx(0.1), 0.0, 0.0, 7.0)
+    scaled = scaler.transform(train)
+    assert np.abs(scaled[:, [0, 2, 3]]).max() < 1e-12
+    assert scaled[-1, 1] == pytest.approx(1 / 0.3, rel=1e-6)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    arrays(np.float64, st.tuples(st.integers(1, 12), st.just(3)), elements=st.floats(width=64)),
+    arrays(np.float64, st.tuples(st.integers(1, 6), st.just(3)), elements=st.floats(width=64)),
+)
+def test_output_is_finite_and_bounded_and_json_keeps_every_bit(train, rows):
+    scaler = FittedScaler.fit(train, KINDS, NAMES)
+    scaled = scaler.transform(rows)
+    assert np.isfinite(scaled).all()
+    assert np.abs(scaled[:, :2]).max() <= 5
+    text = scaler.to_json()
+    again = FittedScaler.from_json(text)
+    assert again == scaler
+    assert again.to_json() == text
+    assert np.array_equal(again.transform(rows), scaled)
+
+
+def test_row_order_of_the_training_part_does_not_matter():
+    random = np.random.default_rng(2)
+    train = random.standard_normal((200, 3))
+    again = train[random.permutation(200)]
+    assert FittedScaler.fit(train, KINDS, NAMES).to_json() == FittedScaler.fit(again, KINDS, NAMES).to_json()
+
+
+def test_file_is_read_strictly():
+    plain = json.loads(FittedScaler.fit(np.arange(12.0).reshape(4, 3), KINDS, NAMES).to_json())
+    for changes, message in (
+        ({"kinds": ["robust", "minmax", "magic"]}, r"unknown kinds \['magic'\]"),
+        ({"center": [0.0]}, "different lengths"),
+        ({"scale": [1.0, 0.0, 1.0]}, "scales above 0"),
+        ({"fill": [1.0, "x", 1.0]}, r"wrong types in \['fill'\]"),
+        ({"center": [float("nan"), 0.0, 0.0]}, "finite numbers"),
+        ({"names": ["a", "a", "b"]}, "repeated"),
+        ({"note": 1}, "with the keys"),
+    ):
+        with pytest.raises(BadInputError, match=message):
+            FittedScaler.from_json(json.dumps({**plain, **changes}))
+    with pytest.raises(BadInputError, match="not JSON"):
+        FittedScaler.from_json("{")
+
+
+def test_shapes_that_do_not_fit_are_refused():
+    train = np.zeros((4, 3))
+    with pytest.raises(BadInputError, match=r"shape \(4, 3\) with 2 kinds"):
+        FittedScaler.fit(train, KINDS[:2], NAMES)
+    with pytest.raises(BadInputError, match=r"shape \(0, 3\)"):
+        FittedScaler.fit(train[:0], KINDS, NAMES)
+    with pytest.raises(BadInputError, match="fitted on 3 columns"):
+        FittedScaler.fit(train, KINDS, NAMES).transform(train[:, :2])
+
+
+def test_verdicts_pass_for_a_scaler_of_the_training_part():
+    random = np.random.default_rng(8)
+    values = random.standard_normal((300, 3))
+    train_rows = np.r_[0:100, 220:300]
+    verdicts = scaler_invariants(lambda rows: FittedScaler.fit(rows[train_rows], KINDS, NAMES), values, train_rows)
+    assert [(v.name, v.passed) for v in verdicts] == [
+        ("scaler_ignores_other_rows", True),
+        ("scaler_output_finite", True),
+    ]
+    assert verdicts[0].details == {"rows_outside": 120, "rows_inside": 180}
+
+
+def test_verdicts_see_a_scaler_that_looks_further_or_at_nothing():
+    random = np.random.default_rng(8)
+    values = random.standard_normal((300, 3))
+    train_rows = np.arange(200)
+    fixed = FittedScaler.fit(values, KINDS, NAMES)
+    for fit in (
+        lambda rows: FittedScaler.fit(rows, KINDS, NAMES),
+        lambda rows: FittedScaler.fit(rows[:201], KINDS, NAMES),
+        lambda _: fixed,
+    ):
+        assert not scaler_invariants(fit, values, train_rows)[0].passed

@@ -1,0 +1,1 @@
+"""What survives kills, full disks, failing calls, flipped bits and hostile input."""

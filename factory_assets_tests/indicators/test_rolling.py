@@ -1,0 +1,184 @@
+"""Rolling kernels against naive windows, pandas, and themselves from a later start of history."""
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from factory_assets.indicators import (
+    rolling_kurtosis,
+    rolling_max,
+    rolling_mean,
+    rolling_mean_std,
+    rolling_min,
+    rolling_percentile,
+    rolling_regression,
+    rolling_skew,
+    rolling_std,
+    rolling_sum,
+)
+from factory_assets.vocabulary.errors import BadInputError
+
+
+def _slope(values, window):
+    return rolling_regression(values, window)[0]
+
+
+def _r_squared(values, window):
+    return rolling_regression(values, window)[1]
+
+
+def _naive_line(window):
+    n = len(window)
+    t_mean, y_mean = (n - 1) / 2, math.fsum(window) / n
+    cross = math.fsum((t - t_mean) * (y - y_mean) for t, y in enumerate(window))
+    time_m2 = math.fsum((t - t_mean) ** 2 for t in range(n))
+    y_m2 = math.fsum((y - y_mean) ** 2 for y in window)
+    return cross / time_m2, cross * cross / (time_m2 * y_m2)
+
+
+def _central(window, order):
+    mean = math.fsum(window) / len(window)
+    return math.fsum((y - mean) ** order for y in window) / len(window)
+
+
+def _naive_std(window):
+    return math.sqrt(_central(window, 2) * len(window) / (len(window) - 1))
+
+
+def _naive_skew(window):
+    n = len(window)
+    return math.sqrt(n * (n - 1)) / (n - 2) * _central(window, 3) / _central(window, 2) ** 1.5
+
+
+def _naive_kurtosis(window):
+    n = len(window)
+    excess = _central(window, 4) / _central(window, 2) ** 2 - 3
+    return (n - 1) / ((n - 2) * (n - 3)) * ((n + 1) * excess + 6)
+
+
+def _naive_percentile(window):
+    return (sum(y < window[-1] for y in window) + 0.5 * sum(y == window[-1] for y in window)) / len(window)
+
+
+ORACLES = {
+    "sum": (rolling_sum, math.fsum),
+    "mean": (rolling_mean, lambda w: math.fsum(w) / len(w)),
+    "std": (rolling_std, _naive_std),
+    "min": (rolling_min, min),
+    "max": (rolling_max, max),
+    "skew": (rolling_skew, _naive_skew),
+    "kurtosis": (rolling_kurtosis, _naive_kurtosis),
+    "percentile": (rolling_percentile, _naive_percentile),
+    "slope": (_slope, lambda w: _naive_line(w)[0]),
+    "r_squared": (_r_squared, lambda w: _naive_line(w)[1]),
+}
+
+
+@pytest.mark.parametrize("name", ORACLES)
+@pytest.mark.parametrize("window", [4, 7, 20, 64])
+def test_equals_the_naive_window(name, window):
+    statistic, naive = ORACLES[name]
+    values = np.random.default_rng(window).standard_t(4, 3 * window + 5)
+    got = statistic(values, window)
+    assert np.isnan(got[: window - 1]).all()
+    expected = [naive(list(values[i - window + 1 : i + 1])) for i in range(window - 1, len(values))]
+    np.testing.assert_allclose(got[window - 1 :], expected, rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize(("name", "theirs"), [("std", "std"), ("skew", "skew"), ("kurtosis", "kurt"), ("sum", "sum")])
+def test_equals_pandas(name, theirs):
+    values = np.random.default_rng(5).normal(size=500)
+    np.testing.assert_allclose(
+        ORACLES[name][0](values, 30), getattr(pd.Series(values).rolling(30), theirs)(), rtol=1e-9, atol=1e-12
+    )
+
+
+def test_known_values():
+    values = [1.0, 2.0, 4.0, 4.0]
+    np.testing.assert_allclose(rolling_mean(values, 2), [math.nan, 1.5, 3.0, 4.0])
+    np.testing.assert_allclose(rolling_std(values, 2, ddof=0), [math.nan, 0.5, 1.0, 0.0])
+    np.testing.assert_allclose(rolling_percentile(values, 4)[3], (2 + 0.5 * 2) / 4)
+    slope, r_squared = rolling_regression([0.0, 1.0, 1.0], 3)
+    assert (slope[2], r_squared[2]) == pytest.approx((0.5, 0.75))
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_same_from_a_later_start_of_history(name):
+    statistic = ORACLES[name][0]
+    rng = np.random.default_rng(11)
+    values = rng.normal(size=4000) * np.exp(rng.normal(size=4000).cumsum() * 0.05)
+    values[100] = 1e9  # a bad print that left the window long ago must leave no trace
+    whole = statistic(values, 60)
+    for start in (1000, 1001, 1037, 3333):
+        part = statistic(values[start:], 60)[59:]
+        scale = np.abs(whole[start + 59 :]).max()
+        np.testing.assert_allclose(part, whole[start + 59 :], rtol=1e-12, atol=1e-13 * scale)
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_reads_no_later_row(name):
+    statistic = ORACLES[name][0]
+    values = np.random.default_rng(3).normal(size=200)
+    changed = values.copy()
+    changed[150:] = 77.0
+    np.testing.assert_array_equal(statistic(values, 20)[:150], statistic(changed, 20)[:150])
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_nan_masks_exactly_the_windows_that_hold_it(name):
+    statistic = ORACLES[name][0]
+    values = np.random.default_rng(4).normal(size=100)
+    values[37] = np.nan
+    got = statistic(values, 8)
+    masked = np.isnan(got)
+    expected = np.zeros(100, dtype=bool)
+    expected[:7] = True
+    expected[37:45] = True
+    np.testing.assert_array_equal(masked, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "flat"),
+    [("std", 0.0), ("skew", 0.0), ("kurtosis", 0.0), ("slope", 0.0), ("r_squared", 0.0), ("percentile", 0.5)],
+)
+def test_flat_window_is_exact_even_after_movement(name, flat):
+    values = np.concatenate([np.random.default_rng(1).normal(size=50) * 1e6, np.full(40, 4000.1)])
+    np.testing.assert_array_equal(ORACLES[name][0](values, 20)[70:], np.full(20, flat))
+
+
+@pytest.mark.parametrize("name", ["skew", "kurtosis", "percentile", "r_squared"])
+@pytest.mark.parametrize("factor", [1.37, 0.731])
+def test_unchanged_by_scale(name, factor):
+    values = np.random.default_rng(8).normal(size=500)
+    np.testing.assert_allclose(ORACLES[name][0](values * factor, 20), ORACLES[name][0](values, 20), rtol=1e-10)
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=60), st.integers(2, 12))
+def test_order_of_extremes_and_mean(values, window):
+    low, high, mean = rolling_min(values, window), rolling_max(values, window), rolling_mean(values, window)
+    slack = 1e-9 * np.maximum(np.abs(low), np.abs(high)) + 1e-300
+    full = np.arange(len(values)) >= window - 1
+    assert (np.isnan(mean) == ~full).all()
+    assert (low[full] <= mean[full] + slack[full]).all()
+    assert (mean[full] <= high[full] + slack[full]).all()
+
+
+def test_precision_on_prices_far_from_zero():
+    values = 4000.0 + 1e-4 * np.random.default_rng(2).normal(size=2000)
+    mean, std = rolling_mean_std(values, 50)
+    expected = [_naive_std(list(values[i - 49 : i + 1])) for i in range(49, 2000)]
+    np.testing.assert_allclose(std[49:], expected, rtol=1e-9)
+    assert abs(mean[-1] - math.fsum(values[-50:]) / 50) < 1e-12
+
+
+def test_refuses_what_it_cannot_compute():
+    with pytest.raises(BadInputError, match="at least 3 rows, got 2"):
+        rolling_skew([1.0, 2.0], 2)
+    with pytest.raises(BadInputError, match="one dimension"):
+        rolling_mean([[1.0]], 1)
+    assert len(rolling_mean([], 3)) == 0

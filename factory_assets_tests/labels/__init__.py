@@ -1,0 +1,1 @@
+"""Tests of phase 4, labels."""

@@ -1,0 +1,1 @@
+"""Tests of :mod:`factory_assets.market`."""

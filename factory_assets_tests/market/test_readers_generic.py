@@ -1,0 +1,280 @@
+"""CSV and Parquet by declaration: conventions, known values, and messages that name file, line and remedy."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from factory_assets.market.readers import detect, file_sha256, load_declaration, read_folder
+from factory_assets.market.readers.declaration import Declaration, declaration_from
+from factory_assets.vocabulary.errors import (
+    AmbiguousFormatError,
+    BadInputError,
+    ForeignContractError,
+    NaiveTimestampError,
+    UserError,
+)
+from factory_assets.vocabulary.instruments import instrument
+from factory_assets_tests.market.dbn_files import dbn_bytes, write_dbn
+
+MES, MGC = instrument("MES"), instrument("MGC")
+BASE = {
+    "format": "csv",
+    "contract": "MES",
+    "bar_label": "open",
+    "timezone": "UTC",
+    "volume": "contracts",
+    "expiry": "MESU6",
+    "columns": {"time": "t", "open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"},
+}
+ROWS = "t,o,h,l,c,v\n2026-06-01 14:00:00,10,12,9.5,11,7\n2026-06-01 14:01:00,11,11,11,11,0\n"
+
+
+def folder(tmp_path: Path, text: str = ROWS, name: str = "a.csv", **changes: object) -> Path:
+    """A raw folder with one file and a declaration; a change to None removes the key."""
+    content = {key: value for key, value in (BASE | changes).items() if value is not None}
+    (tmp_path / "source.toml").write_text(declaration_from(content, "test").to_toml(), encoding="utf-8")
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def times(found) -> list[str]:
+    return found.minutes["open_time"].dt.strftime("%Y-%m-%dT%H:%M:%S%z").tolist()
+
+
+def test_known_rows(tmp_path: Path) -> None:
+    found = read_folder(folder(tmp_path), MES)
+    assert times(found) == ["2026-06-01T14:00:00+0000", "2026-06-01T14:01:00+0000"]
+    assert found.minutes[["open", "high", "low", "close", "volume"]].to_numpy().tolist() == [
+        [10, 12, 9.5, 11, 7],
+        [11, 11, 11, 11, 0],
+    ]
+    assert found.minutes["expiry"].astype(str).tolist() == ["MESU6", "MESU6"]
+    assert found.sources["sha256"].tolist() == [file_sha256(tmp_path / "a.csv")]
+
+
+def test_close_labels_are_moved_to_the_open(tmp_path: Path) -> None:
+    assert times(read_folder(folder(tmp_path, bar_label="close"), MES))[0] == "2026-06-01T13:59:00+0000"
+
+
+@pytest.mark.parametrize(
+    ("zone", "stamp", "expected"),
+    [
+        ("America/New_York", "2026-06-01 14:00:00", "2026-06-01T18:00:00+0000"),
+        ("America/New_York", "2026-01-05 14:00:00", "2026-01-05T19:00:00+0000"),
+        ("EST", "2026-06-01 14:00:00", "2026-06-01T19:00:00+0000"),
+        ("America/New_York", "2026-06-01T14:00:00+02:00", "2026-06-01T12:00:00+0000"),
+        (None, "2026-06-01T14:00:00Z", "2026-06-01T14:00:00+0000"),
+    ],
+)
+def test_zones(tmp_path: Path, zone: str | None, stamp: str, expected: str) -> None:
+    text = f"t,o,h,l,c,v\n{stamp},1,1,1,1,1\n"
+    assert times(read_folder(folder(tmp_path, text, timezone=zone), MES)) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("time_format", "stamp"),
+    [
+        ("%Y%m%d %H%M%S", "20260601 140000"),
+        ("%d/%m/%Y %H:%M %z", "01/06/2026 16:00 +0200"),
+        ("epoch_s", "1780322400"),
+        ("epoch_ms", "1780322400000"),
+    ],
+)
+def test_time_formats(tmp_path: Path, time_format: str, stamp: str) -> None:
+    text = f"t,o,h,l,c,v\n{stamp},1,1,1,1,1\n"
+    assert times(read_folder(folder(tmp_path, text, time_format=time_format), MES)) == ["2026-06-01T14:00:00+0000"]
+
+
+def test_no_header_another_delimiter_a_date_column_and_empty_lines(tmp_path: Path) -> None:
+    columns = {"date": 1, "time": 2, "open": 3, "high": 4, "low": 5, "close": 6, "volume": 7}
+    text = "2026-06-01;14:00:00;1;2;1;2;3\n\n2026-06-01;14:01:00;1;2;1;2;4\n"
+    found = read_folder(folder(tmp_path, text, "a.txt", delimiter=";", header=False, columns=columns), MES)
+    assert times(found) == ["2026-06-01T14:00:00+0000", "2026-06-01T14:01:00+0000"]
+    assert found.minutes["volume"].tolist() == [3.0, 4.0]
+
+
+def test_expiry_column_drops_and_counts_spreads(tmp_path: Path) -> None:
+    text = "t,o,h,l,c,v,e\n" + "".join(
+        f"2026-06-01T14:0{k}:00Z,1,1,1,1,1,{name}\n" for k, name in enumerate(("MESU6", "MESU6-MESZ6", "MESZ6"))
+    )
+    found = read_folder(folder(tmp_path, text, expiry=None, columns=BASE["columns"] | {"expiry": "e"}), MES)
+    assert found.minutes["expiry"].astype(str).tolist() == ["MESU6", "MESZ6"]
+    assert (found.counts["rows_read"], found.counts["spread_rows"], found.counts["raw_rows"]) == (3, 1, 2)
+
+
+def test_the_real_ninjatrader_file(real_data: Path, tmp_path: Path) -> None:
+    columns = {"time": 1, "open": 2, "high": 3, "low": 4, "close": 5, "volume": 6}
+    text = (real_data / "MES_ninjatrader" / "mes_sep26_1min_1month_raw.txt").read_text(encoding="utf-8")
+    changes = {"delimiter": ";", "header": False, "bar_label": "close", "time_format": "%Y%m%d %H%M%S"}
+    found = read_folder(folder(tmp_path, text, "mes.txt", columns=columns, **changes), MES)
+    assert len(found.minutes) == 17_899
+    assert times(found)[0] == "2026-05-26T04:00:00+0000"
+    assert found.minutes.iloc[0][["open", "high", "low", "close", "volume"]].tolist() == [7540.5, 7541, 7540.5, 7540.75, 87]
+
+
+@pytest.mark.parametrize(
+    ("text", "changes", "error", "message"),
+    [
+        (ROWS, {"timezone": None}, NaiveTimestampError, r"a\.csv, line 2: '2026-06-01 14:00:00' carries no time zone.*"),
+        (ROWS.replace("9.5", "x"), {}, BadInputError, r"a\.csv, line 2: low = 'x' is no number \(1 such lines\)"),
+        (ROWS.replace("\n2026-06-01 14:01", "\n\n2026-06-01 14:01").replace(",0\n", ",\n"), {}, BadInputError, "line 4: volume = ''"),
+        (ROWS.replace("14:01:00", "14:61:00"), {}, BadInputError, "line 3 has '2026-06-01 14:61:00'"),
+        (ROWS.replace("14:01:00", "14:01:00Z"), {}, BadInputError, "line 3 has .*iso8601|iso8601.*line 3 has"),
+        (ROWS.replace(",7\n", "\n"), {}, BadInputError, r"a\.csv, line 2.*Expected 6 columns, got 5"),
+        (ROWS, {"delimiter": ";"}, BadInputError, "no column for time = 't'"),
+        (ROWS.splitlines()[0] + "\n", {}, BadInputError, "no rows"),
+        ("", {}, BadInputError, "Empty CSV"),
+        (ROWS, {"expiry": "MGCG6"}, ForeignContractError, "MGCG6.*not MES"),
+        (ROWS, {"expiry": "U6"}, BadInputError, "no expiry names"),
+        ("t,o,h,l,c,v\n2026-11-01 01:30:00,1,1,1,1,1\n", {"timezone": "America/Chicago"}, BadInputError, "repeats"),
+    ],
+)  # fmt: skip
+def test_bad_files_are_named_with_line_and_remedy(
+    tmp_path: Path, text: str, changes: dict[str, object], error: type[UserError], message: str
+) -> None:
+    with pytest.raises(error, match=message) as caught:
+        read_folder(folder(tmp_path, text, **changes), MES)
+    assert caught.value.exit_code == 2
+
+
+def test_another_declared_contract_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ForeignContractError, match="declares contract 'MES', but 'MGC'"):
+        read_folder(folder(tmp_path), MGC)
+
+
+def test_folders_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="no such folder"):
+        read_folder(tmp_path / "absent", MES)
+    with pytest.raises(BadInputError, match="no raw files"):
+        read_folder(tmp_path, MES)
+    folder(tmp_path)
+    with pytest.raises(BadInputError, match="expected the folder"):
+        read_folder(tmp_path / "a.csv", MES)
+    write_dbn(tmp_path / "b.dbn", b"")
+    with pytest.raises(BadInputError, match="files of several formats"):
+        read_folder(tmp_path, MES)
+    (tmp_path / "a.csv").unlink()
+    with pytest.raises(BadInputError, match="declares format 'csv', but the folder holds 1 files of 'databento_dbn'"):
+        read_folder(tmp_path, MES)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"bar_labl": "open"}, "unknown key 'bar_labl'"),
+        ({"bar_label": "middle"}, "bar_label: expected one of"),
+        ({"bar_label": None}, "missing key 'bar_label'"),
+        ({"timezone": "Mars/Olympus"}, "no IANA zone"),
+        ({"volume": "dollars"}, "volume: expected one of"),
+        ({"header": "yes"}, "header: expected bool"),
+        ({"delimiter": "::"}, "delimiter: expected one character"),
+        ({"format": "xlsx"}, "format: expected one of"),
+        ({"format": None}, "missing key 'format'"),
+        ({"expiry": None}, "either a fixed expiry"),
+        ({"columns": {"time": "t", "price": "p"}}, r"unknown key 'price'.*missing 'open'"),
+        ({"header": False}, "a column number from 1"),
+        ({"time_format": "unix"}, "time_format: expected"),
+        ({"format": "databento_dbn"}, "a DBN file declares these itself"),
+    ],
+)
+def test_bad_declarations(changes: dict[str, object], message: str) -> None:
+    content = {key: value for key, value in (BASE | changes).items() if value is not None}
+    with pytest.raises(BadInputError, match=message):
+        declaration_from(content, "source.toml")
+
+
+def test_a_declaration_survives_its_file(tmp_path: Path) -> None:
+    folder(tmp_path, delimiter="\t", time_format="%d.%m.%Y %H:%M")
+    found = load_declaration(tmp_path)
+    assert found == declaration_from(BASE | {"delimiter": "\t", "time_format": "%d.%m.%Y %H:%M"}, "test")
+    assert found.digest() != declaration_from(BASE, "test").digest()
+    (tmp_path / "source.toml").write_text("format = ", encoding="utf-8")
+    with pytest.raises(BadInputError, match="not valid TOML"):
+        load_declaration(tmp_path)
+
+
+def parquet(tmp_path: Path, table: pa.Table, **changes: object) -> Path:
+    content = {key: value for key, value in (BASE | {"format": "parquet"} | changes).items() if value is not None}
+    (tmp_path / "source.toml").write_text(declaration_from(content, "test").to_toml(), encoding="utf-8")
+    pq.write_table(table, tmp_path / "a.parquet")
+    return tmp_path
+
+
+def columns(stamps: pa.Array) -> pa.Table:
+    n = len(stamps)
+    values = {name: pa.array(np.arange(n) + 1.0) for name in "ohlcv"}
+    return pa.table({"t": stamps, **values})
+
+
+@pytest.mark.parametrize(
+    ("stamps", "zone"),
+    [
+        (pa.array(["2026-06-01 14:00:00", "2026-06-01 14:01:00"]), "UTC"),
+        (pa.array(pd.DatetimeIndex(["2026-06-01 14:00", "2026-06-01 14:01"])), "UTC"),
+        (pa.array(pd.DatetimeIndex(["2026-06-01 10:00", "2026-06-01 10:01"])), "America/New_York"),
+        (pa.array(pd.DatetimeIndex(["2026-06-01 14:00", "2026-06-01 14:01"], tz="UTC")), None),
+    ],
+)
+def test_parquet_times(tmp_path: Path, stamps: pa.Array, zone: str | None) -> None:
+    found = read_folder(parquet(tmp_path, columns(stamps), timezone=zone), MES)
+    assert times(found) == ["2026-06-01T14:00:00+0000", "2026-06-01T14:01:00+0000"]
+    assert found.minutes["close"].tolist() == [1.0, 2.0]
+
+
+def test_bad_parquet(tmp_path: Path) -> None:
+    naive = columns(pa.array(pd.DatetimeIndex(["2026-06-01 14:00"])))
+    with pytest.raises(NaiveTimestampError, match="declares none"):
+        read_folder(parquet(tmp_path, naive, timezone=None), MES)
+    with pytest.raises(BadInputError, match=r"close = 'c' has type string, expected a number"):
+        read_folder(parquet(tmp_path, naive.set_column(4, "c", pa.array(["x"]))), MES)
+    with pytest.raises(BadInputError, match="no column 'v' for volume"):
+        read_folder(parquet(tmp_path, naive.drop_columns(["v"])), MES)
+    whole = (parquet(tmp_path, naive) / "a.parquet").read_bytes()
+    (tmp_path / "a.parquet").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(BadInputError, match="not a whole Parquet file"):
+        read_folder(tmp_path, MES)
+
+
+def test_detection_proposes_only_what_files_prove(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("20260601 140000;1;2;1;2;3\n", encoding="utf-8")
+    with pytest.raises(AmbiguousFormatError) as caught:
+        read_folder(tmp_path, MES)
+    message = str(caught.value)
+    for needed in ('bar_label = "open"', 'or "close"', "timezone", "delimiter = \";\"", "header = false", "time = 1"):
+        assert needed in message
+    assert "20260601 140000;1;2;1;2;3" in message
+
+
+def test_the_proposed_text_is_a_declaration_that_reads_the_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(ROWS, encoding="utf-8")
+    with pytest.raises(AmbiguousFormatError) as caught:
+        detect(tmp_path, MES)
+    (tmp_path / "source.toml").write_text(str(caught.value).split("\n\n", 1)[1], encoding="utf-8")
+    assert times(read_folder(tmp_path, MES))[0] == "2026-06-01T14:00:00+0000"
+
+
+def test_parquet_is_ambiguous_too(tmp_path: Path) -> None:
+    pq.write_table(columns(pa.array([1])), tmp_path / "a.parquet")
+    with pytest.raises(AmbiguousFormatError, match=r"t \(int64\), o \(double\)"):
+        detect(tmp_path, MES)
+
+
+def test_dbn_describes_itself(tmp_path: Path) -> None:
+    write_dbn(tmp_path / "a.dbn.zst", dbn_bytes([], []))
+    found = detect(tmp_path, MGC)
+    assert found.declaration == Declaration(format="databento_dbn", contract="MGC")
+    assert "schema ohlcv-1m" in found.evidence[0]
+    assert "MGC.FUT" in found.evidence[0]
+
+
+def test_unreadable_text_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"\xff\xfe\x00t")
+    with pytest.raises(BadInputError, match=r"a\.csv.*UTF-8"):
+        detect(tmp_path, MES)
+    (tmp_path / "a.csv").write_bytes(b"")
+    with pytest.raises(BadInputError, match="empty file"):
+        detect(tmp_path, MES)

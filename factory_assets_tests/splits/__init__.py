@@ -1,0 +1,1 @@
+"""Splits: intervals, folds, study and their brute-force checks."""
