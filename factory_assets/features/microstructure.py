@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from factory_assets.features.bars import Bars, settled
+from factory_assets.features.bars import PRICE_FLOOR_SHARE, Bars, settled
 from factory_assets.features.family import FeatureFamily, Output, family
 from factory_assets.features.kernels import (
     TIE_SHARE,
@@ -66,7 +66,8 @@ def spreads(bars: Bars) -> tuple[np.ndarray, ...]:
     Roll: 2 sqrt(-cov(r, previous r)). Corwin-Schultz: mean of 2 (e^a - 1) / (1 + e^a) over pairs of bars,
     a = (sqrt(2b) - sqrt(b)) / (3 - 2 sqrt 2) - sqrt(g / (3 - 2 sqrt 2)), b the two squared ln(H/L), g that of the
     pair; negative pairs count 0. Abdi-Ranaldo: sqrt(mean of 4 ln(C/m) ln(C/next m)), m = sqrt(H L), taken one bar
-    later, when the next m is known. Covariances within 1e-9 of the variance are 0.
+    later, when the next m is known. Covariances within 1e-9 of the variance, or
+    below (0.01 basis points)^2, are 0.
 
     References
     ----------
@@ -77,7 +78,8 @@ def spreads(bars: Bars) -> tuple[np.ndarray, ...]:
     both, spread, _ = trailing_covariance(bars.log_return, before, 20)
     roll = 2.0 * np.sqrt(_positive(-both, spread))
     close_before = _previous(bars.close)
-    middle = np.sqrt(bars.high) * np.sqrt(bars.low)
+    # Written so that a bar without range has exactly its price as middle.
+    middle = bars.low * np.sqrt(bars.high / bars.low)
     old, new = np.log(close_before / _previous(middle)), np.log(close_before / middle)
     size = settled(rolling_mean, np.abs(old * new), 20)
     return roll, _corwin_schultz(bars), 2.0 * np.sqrt(_positive(settled(rolling_mean, old * new, 20), size))
@@ -127,8 +129,8 @@ def _previous(values: np.ndarray) -> np.ndarray:
 
 
 def _positive(values: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Values, or 0 where they are below 1e-9 of ``size``: a root would turn their rounding into digits."""
-    return np.where(values <= TIE_SHARE * size, 0.0, values)
+    """Values, or 0 below 1e-9 of ``size`` and below (0.01 bp)^2: a root would turn their rounding into digits."""
+    return np.where(values <= np.maximum(TIE_SHARE * size, PRICE_FLOOR_SHARE**2), 0.0, values)
 
 
 def _corwin_schultz(bars: Bars) -> np.ndarray:

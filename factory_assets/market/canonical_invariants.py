@@ -219,6 +219,8 @@ def _rows_accounted(raw_rows: int, rows: pd.DataFrame, canonical: Canonical) -> 
 
 def _rolls_forward_only(rows: pd.DataFrame, canonical: Canonical, instrument: Instrument, share: float) -> Verdict:
     bars, rolls = canonical.bars, canonical.rolls
+    if bars.empty:
+        return _verdict("rolls_forward_only", {"no bars": 1}, "")
     pairs = bars[["trade_date", "expiry"]].drop_duplicates()
     several = pairs["trade_date"].duplicated().sum()
     held = pd.Series(pairs["expiry"].astype(str).to_numpy(), index=pd.DatetimeIndex(pairs["trade_date"]))
@@ -231,8 +233,9 @@ def _rolls_forward_only(rows: pd.DataFrame, canonical: Canonical, instrument: In
         index="day", columns="expiry", values="volume", aggfunc="sum", fill_value=0.0, observed=True
     )
     full = held.reindex(volumes.index.union(held.index))
-    full.loc[list(listed)] = list(listed.values())
-    late, early = _rule_breaches(full.ffill(), volumes, instrument, share)
+    for day in full.index[full.isna()].intersection(list(listed)):
+        full[day] = listed[day]
+    late, early = _rule_breaches(full.ffill().dropna(), volumes, instrument, share)
     jumps = _roll_returns(valid, canonical, held)
     problems = {
         "sessions with several expiries": int(several),
@@ -278,7 +281,8 @@ def _rule_breaches(held: pd.Series, volumes: pd.DataFrame, instrument: Instrumen
         }
         strongest = max(rivals.values(), default=0.0)
         due = bool(rivals) and (
-            strongest >= share * previous.get(front, 0.0) or notice.binds(instrument, _delivery(front, before.date()), day)
+            strongest >= share * previous.get(front, 0.0)
+            or notice.binds(instrument, _delivery(front, before.date()), day)
         )
         late += int(due and now == front)
         early += int(not due and now != front)
@@ -330,9 +334,13 @@ def _roll_returns(valid: pd.DataFrame, canonical: Canonical, held: pd.Series) ->
     ratio_of = canonical.bars.groupby("trade_date", observed=True)["adjustment_ratio"].first()
     for roll in canonical.rolls.itertuples(index=False):
         day = pd.Timestamp(roll.trade_date)
-        before = held.index[held.index.get_loc(day) - 1]
+        earlier = held.index[held.index < day]
+        if day not in held.index or len(earlier) == 0:
+            found.append(np.inf)
+            continue
+        before = earlier[-1]
         prices = valid[valid["day"] == before].pivot(index="open_time", columns="expiry", values="close")
-        pairs = prices[[str(roll.from_expiry), str(roll.to_expiry)]].dropna()
+        pairs = prices.reindex(columns=[str(roll.from_expiry), str(roll.to_expiry)]).dropna()
         quotient = (pairs[str(roll.from_expiry)] / pairs[str(roll.to_expiry)]).median()
         found.append(ratio_of[day] / ratio_of[before] / quotient - 1.0 if len(pairs) else np.inf)
     return np.array(found, dtype=np.float64)

@@ -85,7 +85,12 @@ def bundle_folder(home: FactoryHome, key: PartitionKey) -> Path | None:
     if store.status("bundle", CATALOGUE["bundle"].group, key) != "ready":
         return None
     loaded = store.read_files("bundle", CATALOGUE["bundle"].group, key)
-    return home.releases / key.contract / str(key.horizon) / loaded.files["digest.txt"].decode().strip()
+    return released_folder(home, key, loaded.files["digest.txt"].decode())
+
+
+def released_folder(home: FactoryHome, key: PartitionKey, digest: str) -> Path:
+    """Folder of the release with that digest."""
+    return home.releases / key.contract / str(key.horizon) / digest
 
 
 def describe(entry: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 
-from factory_assets.vocabulary.errors import BadInputError, IntegrityError, UserError
+from factory_assets.vocabulary.errors import BadInputError, IntegrityError, NaiveTimestampError, UserError
 from factory_assets.vocabulary.partition import PartitionKey
 from factory_assets.vocabulary.verdict import Scalar, Verdict
 
@@ -245,6 +245,8 @@ def _canonical(value: Any) -> bytes:
 
 
 def _moment(moment: datetime) -> str:
+    if moment.tzinfo is None:
+        raise NaiveTimestampError(f"manifest: naive time {moment}; the injected clock has to be timezone-aware")
     return moment.astimezone(UTC).isoformat(timespec="microseconds")
 
 

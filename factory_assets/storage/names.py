@@ -29,6 +29,11 @@ def safe_word(name: str, what: str) -> str:
     return name
 
 
+def is_word(name: str) -> bool:
+    """Whether :func:`safe_word` accepts a name; a folder with another name is not the store's."""
+    return _WORD.fullmatch(name) is not None
+
+
 def safe_file_name(name: str) -> str:
     """The logical name of a published file: segments of letters, digits, dot, dash and underscore, split by ``/``.
 

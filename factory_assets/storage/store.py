@@ -32,7 +32,7 @@ from factory_assets.storage.lineage import agreed_lineage
 from factory_assets.storage.loaded import Loaded, LoadedFiles
 from factory_assets.storage.locks import file_lock
 from factory_assets.storage.manifest import Blocked, InputRef, Manifest
-from factory_assets.storage.names import known_key, lock_name, safe_file_name, safe_word
+from factory_assets.storage.names import is_word, known_key, lock_name, safe_file_name, safe_word
 from factory_assets.storage.parquet import read_parquet, write_parquet
 from factory_assets.storage.partition_folder import PartitionFolder, Removed
 from factory_assets.storage.session_digests import session_digests
@@ -62,6 +62,7 @@ from factory_assets.vocabulary.verdict import Scalar, Verdict
 Status = Literal["missing", "blocked", "ready"]
 Input = Loaded | LoadedFiles | InputRef
 _READ_ATTEMPTS = 5
+_KEPT_MANIFESTS_LIMIT = 1024
 _UNTIL_OF_GROUP = {"market": "bars", "features": "features", "labels": "labels"}
 _log = logging.getLogger(__name__)
 
@@ -433,13 +434,10 @@ class Store:
 
     def tables(self) -> list[tuple[str, str]]:
         """Every (group, table) with a folder in the store, sorted."""
-        groups = [entry.name for entry in self._files.entries("") if entry.is_folder and not entry.name.startswith(".")]
-        return [
-            (group, entry.name)
-            for group in groups
-            for entry in self._files.entries(safe_word(group, "group"))
-            if entry.is_folder and not entry.name.startswith(".")
-        ]
+        return [(group, table) for group in self._word_folders("") for table in self._word_folders(group)]
+
+    def _word_folders(self, folder: str) -> list[str]:
+        return [entry.name for entry in self._files.entries(folder) if entry.is_folder and is_word(entry.name)]
 
     def check_lineage(self, refs: Sequence[Input]) -> dict[str, str]:
         """Every ancestor slice of some inputs and its digest; refuses inputs that disagree.
@@ -508,6 +506,8 @@ class Store:
 
     def _manifest_of(self, ref: InputRef) -> Manifest:
         if ref.manifest_sha256 not in self._kept:
+            if len(self._kept) >= _KEPT_MANIFESTS_LIMIT:
+                self._kept.clear()
             self._kept[ref.manifest_sha256] = self._folder(ref.table, ref.group, ref.key).kept(ref.manifest_sha256)
         return self._kept[ref.manifest_sha256]
 

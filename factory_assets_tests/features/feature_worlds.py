@@ -100,10 +100,12 @@ def bars(width=5, **options) -> pd.DataFrame:
 def hostile(rng: np.random.Generator, rows: int, symbol="MGC") -> pd.DataFrame:
     """Bars nobody would design for: flat stretches, bars without volume or range, jumps of 50 %, huge volumes."""
     calendar = sessions_of(symbol, 60)
-    times = np.concatenate([np.arange(a, b, 60 * MINUTE_US) for a, b in zip(calendar.open_us, calendar.close_us)])
+    times = np.concatenate(
+        [np.arange(a, b, 60 * MINUTE_US) for a, b in zip(calendar.open_us, calendar.close_us, strict=True)]
+    )
     day = np.concatenate([
         np.full(len(np.arange(a, b, 60 * MINUTE_US)), d) for a, b, d in
-        zip(calendar.open_us, calendar.close_us, calendar.trade_day)
+        zip(calendar.open_us, calendar.close_us, calendar.trade_day, strict=True)
     ])  # fmt: skip
     times, day = times[:rows], day[:rows].astype(np.int32)
     kind = rng.choice(["flat", "tick", "jump", "normal"], p=[0.45, 0.25, 0.05, 0.25], size=rows // 20 + 1).repeat(20)

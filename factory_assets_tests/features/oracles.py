@@ -4,6 +4,7 @@ An oracle takes the past of a row (:class:`Past`, lists ending with the row) and
 indicators run from the first bar of history.
 """
 
+import itertools
 import math
 import statistics
 from zoneinfo import ZoneInfo
@@ -35,9 +36,7 @@ class Past:
 
     def ranges(self):
         out = [self.h[0] - self.l[0]]
-        for k in range(1, len(self.c)):
-            out.append(max(self.h[k], self.c[k - 1]) - min(self.l[k], self.c[k - 1]))
-        return out
+        return out + [max(self.h[k], self.c[k - 1]) - min(self.l[k], self.c[k - 1]) for k in range(1, len(self.c))]
 
     def typical(self):
         return [(a + b + c) / 3 for a, b, c in zip(self.h, self.l, self.c, strict=True)]
@@ -90,7 +89,7 @@ def share(top, bottom, fallback):
 
 def rsi(period):
     def run(p):
-        moves = [0.0] + [b - a for a, b in zip(p.c, p.c[1:], strict=False)]
+        moves = [0.0] + [b - a for a, b in itertools.pairwise(p.c)]
         gain = wilder([max(m, 0.0) for m in moves], period)[-1]
         loss = wilder([max(-m, 0.0) for m in moves], period)[-1]
         return 50.0 if gain + loss <= TIE * p.c[-1] else 100 * gain / (gain + loss)
@@ -231,7 +230,7 @@ def downside(p):
 def jump(p):
     r = p.returns(21)
     total = sum(x * x for x in r[1:])
-    smooth = math.pi / 2 * sum(abs(a * b) for a, b in zip(r, r[1:], strict=False))
+    smooth = math.pi / 2 * sum(abs(a * b) for a, b in itertools.pairwise(r))
     return max(0.0, 1 - smooth / total) if total > 0 else 0.0
 
 
@@ -318,7 +317,7 @@ def kyle(p):
 def roll(p):
     now, before = p.returns(20), p.returns(20, back=1)
     value = -covariance(now, before)
-    return 2 * math.sqrt(value) if value > TIE * covariance(now, now) else 0.0
+    return 2 * math.sqrt(value) if value > max(TIE * covariance(now, now), FLOOR**2) else 0.0
 
 
 def corwin(p):
@@ -338,7 +337,7 @@ def abdi(p):
         for k in range(len(p.c) - 20, len(p.c))
     ]
     value = sum(terms) / 20
-    return 2 * math.sqrt(value) if value > TIE * sum(abs(t) for t in terms) / 20 else 0.0
+    return 2 * math.sqrt(value) if value > max(TIE * sum(abs(t) for t in terms) / 20, FLOOR**2) else 0.0
 
 
 def bulk(p, k):

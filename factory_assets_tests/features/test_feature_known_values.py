@@ -298,7 +298,7 @@ def test_minutes_to_flat_and_clock_flags_of_one_gold_session():
     flat = np.full(len(times), 1900.0)
     frame = frame_of(
         "MGC", times, times + 60 * MINUTE_US, np.full(len(times), sessions.trade_day[1]),
-        {name: flat for name in ("open", "high", "low", "close")}, np.ones(len(times)), np.ones(len(times)),
+        dict.fromkeys(("open", "high", "low", "close"), flat), np.ones(len(times)), np.ones(len(times)),
     )  # fmt: skip
     values = compute(frame, ["minutes_to_flat", "time_of_day_sin", "is_rth", "day_of_week_sin"], minutes=60)
     # Flat at 15:10 Chicago, 22 h 10 min after the open at 17:00; the first bar closes an hour later.

@@ -39,6 +39,15 @@ def test_a_true_table_passes_with_counts(world):
         assert shares[f"{kind}_up"] + shares[f"{kind}_down"] + shares[f"{kind}_flat"] == pytest.approx(1.0)
 
 
+def test_the_sealed_period_can_be_left_out(world):
+    minutes, bars, sessions, labels = world
+    sealed_from = sessions.trade_day[10].astype("datetime64[D]").astype("datetime64[ms]")
+    kept = [frame[frame["trade_date"] < sealed_from] for frame in (labels, minutes, bars)]
+    found = label_invariants(*kept, sessions, MES, BARRIERS, SETTINGS, 20)
+    assert [v.summary for v in found if not v.passed] == []
+    assert found[1].details["intervals"] == int(kept[0]["eligible"].sum()) < int(labels["eligible"].sum())
+
+
 def _damage(labels, column, change, rows=None):
     out = labels.copy()
     chosen = out["eligible"] if rows is None else rows & out["eligible"]
@@ -131,6 +140,19 @@ def test_the_random_walk_keeps_no_direction_of_its_minutes():
     assert not tie.any()
     assert np.mean(label > 0) == pytest.approx(0.5, abs=4 * np.sqrt(0.25 / n))
     assert np.mean(label < 0) == pytest.approx(0.5, abs=4 * np.sqrt(0.25 / n))
+
+
+def test_a_random_walk_that_jumps_through_a_barrier_is_no_tie():
+    times = pd.date_range("2023-01-02", periods=3, freq="1min", tz="UTC").as_unit("us")
+    minutes = pd.DataFrame({"open_time": times, "open": [100.0, 110, 110], "close": [100.0, 110, 110]})
+    minutes = minutes.assign(high=[100.0, 140, 110], low=[100.0, 80, 110])
+    game = pd.DataFrame({"entry_time": [times[0]] * 400, "vertical_time": [times[2]] * 400})
+    game = game.assign(entry_price=100.0, upper=105.0, lower=95.0)
+    label, tie = random_walk_labels(game, minutes, seed=4)
+    assert not tie.any()
+    assert set(label) == {-1, 1}
+    _, tie = random_walk_labels(game, minutes.assign(open=[100.0, 101, 110]), seed=4)
+    assert tie.all()
 
 
 def test_random_walk_shares_are_those_of_a_known_game(world):

@@ -122,7 +122,9 @@ def test_every_raw_row_is_accounted_for() -> None:
 
 def test_conflicting_rows_are_both_quarantined_as_they_came() -> None:
     raw = gold_minutes()
-    dirty = pd.concat([raw, raw.iloc[[20]].assign(close=lambda f: f["low"], source_file="other.csv")], ignore_index=True)
+    dirty = pd.concat(
+        [raw, raw.iloc[[20]].assign(close=lambda f: f["low"], source_file="other.csv")], ignore_index=True
+    )
     found = build(dirty)
     assert found.quarantine["reason"].astype(str).tolist() == ["conflicting_duplicate"] * 2
     assert sorted(found.quarantine["source_file"].astype(str)) == ["2022-01.csv", "other.csv"]
@@ -195,7 +197,7 @@ def test_later_sessions_leave_history_as_it_was() -> None:
 def test_a_hole_longer_than_a_months_life_is_an_error() -> None:
     now = gold_minutes()
     then = now.assign(open_time=now["open_time"] - pd.Timedelta(weeks=522), source_file="2012.csv")  # Monday to Monday
-    with pytest.raises(BadInputError, match="front MGCJ2 of session 2012-01-27 has ended.*2022-01-24.*missing raw"):
+    with pytest.raises(BadInputError, match=r"front MGCJ2 of session 2012-01-27 has ended.*2022-01-24.*missing raw"):
         build(pd.concat([now, then], ignore_index=True))
 
 

@@ -77,7 +77,15 @@ def _shifted(minutes: int) -> Callable[[pd.DataFrame], pd.DataFrame]:
     return lambda bars: bars.assign(open_time=bars["open_time"] + step, close_time=bars["close_time"] + step)
 
 
-def _front_kept_too_long(canonical: Canonical) -> Canonical:
+def _renamed(old: str, new: str) -> Callable[[pd.DataFrame], pd.DataFrame]:
+    return lambda bars: bars.assign(expiry=bars["expiry"].cat.rename_categories({old: new}))
+
+
+def _roll_moved(canonical: Canonical) -> Canonical:
+    return replace(canonical, rolls=canonical.rolls.assign(trade_date=pd.Timestamp("2022-02-07")))
+
+
+def _front_kept_too_long(_: Canonical) -> Canonical:
     """Thursday still trades February: one session late, as 'most volume yesterday' would."""
     late_raw = gold_minutes({**SHARES, "2022-01-26": 0.10, "2022-01-27": 3.0})
     return build_canonical(late_raw, MGC, CALENDAR, SETTINGS)
@@ -100,19 +108,20 @@ SHARES = {"2022-01-24": 0.05, "2022-01-25": 0.10, "2022-01-26": 0.40, "2022-01-2
         (_bars(lambda b: b.assign(close_time=b["open_time"])), "data_contract", "close_time other than"),
         (_bars(lambda b: b.iloc[:0]), "data_contract", "no bars"),
         (_bars(_cell("open", 1800.05)), "sessions_and_ticks", "distinct prices off tick: 1"),
-        (_bars(_cell("trade_date", pd.Timestamp("2022-01-26"))), "sessions_and_ticks", "other than the Chicago session"),
+        (_bars(_cell("trade_date", pd.Timestamp("2022-01-26"))), "sessions_and_ticks", "other than the Chicago"),
         (_bars(_shifted(-60)), "sessions_and_ticks", "bars between close and 17:00"),
         (_bars(_shifted(1380 + 60 * 24 * 4)), "sessions_and_ticks", "bars on a day|other than the Chicago session"),
         (_bars(_cell("close", 1800.0)), "rows_accounted", "canonical bars that no raw row holds: 1"),
-        (_bars(lambda b: b.drop(index=7).reset_index(drop=True)), "rows_accounted", "front month that are in neither: 1"),
+        (_bars(lambda b: b.drop(index=7)), "rows_accounted", "front month that are in neither: 1"),
         (lambda c: replace(c, counts={**c.counts, "raw_rows": 1}), "rows_accounted", "counts that disagree: 1"),
         (_bars(lambda b: b.assign(adjustment_ratio=1.0)), "rolls_forward_only", "a return in the adjusted series: 1"),
         (_bars(lambda b: b.assign(adjustment_ratio=1.0 / b["adjustment_ratio"])), "rolls_forward_only", "return"),
         (_bars(_cell("adjustment_ratio", 0.5, 30)), "rolls_forward_only", "changes of ratio other than at rolls"),
+        (_roll_moved, "rolls_forward_only", "differ from the roll map: 2"),
         (lambda c: replace(c, rolls=c.rolls.iloc[:0]), "rolls_forward_only", "differ from the roll map: 1"),
         (_front_kept_too_long, "rolls_forward_only", "held a month too long: 1"),
-        (_bars(lambda b: b.assign(expiry=b["expiry"].cat.rename_categories({"MGCG2": "MESG2"}))), "no_foreign_contract", "1"),
-        (_bars(lambda b: b.assign(expiry=b["expiry"].cat.rename_categories({"MGCJ2": "MGCK2"}))), "no_foreign_contract", "without"),
+        (_bars(_renamed("MGCG2", "MESG2")), "no_foreign_contract", "expiries of another contract: 1"),
+        (_bars(_renamed("MGCJ2", "MGCK2")), "no_foreign_contract", "months without delivery: 1"),
     ],
 )  # fmt: skip
 def test_damage_fails_the_invariant_that_is_there_for_it(
@@ -127,7 +136,9 @@ def test_a_roll_back_is_found(raw: pd.DataFrame, good: Canonical) -> None:
     last = good.bars["trade_date"] == good.bars["trade_date"].max()
     other = raw[(raw["expiry"] == "MGCG2") & raw["open_time"].isin(good.bars.loc[last, "open_time"])]
     bars = good.bars.copy()
-    bars.loc[last, ["open", "high", "low", "close", "volume"]] = other[["open", "high", "low", "close", "volume"]].to_numpy()
+    bars.loc[last, ["open", "high", "low", "close", "volume"]] = other[
+        ["open", "high", "low", "close", "volume"]
+    ].to_numpy()
     bars.loc[last, "expiry"] = "MGCG2"
     found = failed(raw, replace(good, bars=bars))
     assert "rolls back to an earlier month: 1" in found["rolls_forward_only"]
@@ -146,7 +157,9 @@ def test_the_ceiling_counts_only_kept_expiries(raw: pd.DataFrame) -> None:
     assert failed(dirty, canonical) == {}
     found = failed(dirty, canonical, MarketSettings(quarantined_share_max=0.004))
     assert list(found) == ["quarantine_ceiling"]
-    assert found["quarantine_ceiling"].startswith("3 of 600 rows of the kept expiries quarantined (0.5000%, at most 0.40%)")
+    assert found["quarantine_ceiling"].startswith(
+        "3 of 600 rows of the kept expiries quarantined (0.5000%, at most 0.40%)"
+    )
 
 
 def test_early_closes_are_checked_by_the_wall_clock() -> None:

@@ -61,11 +61,7 @@ def _plain_duplicates(rows: list[tuple[int, int, float]]) -> tuple[list[bool], l
 
 
 @settings(max_examples=100, deadline=None)
-@given(
-    st.lists(
-        st.tuples(st.integers(1, 2), st.integers(0, 3), st.sampled_from([1.0, 2.0])), min_size=1, max_size=14
-    )
-)
+@given(st.lists(st.tuples(st.integers(1, 2), st.integers(0, 3), st.sampled_from([1.0, 2.0])), min_size=1, max_size=14))
 def test_duplicates_equal_a_loop(rows: list[tuple[int, int, float]]) -> None:
     rows = sorted(rows)
     exact, conflicting = duplicates(arrays([(d, m, c, c, c, c, 1.0) for d, m, c in rows]))
@@ -78,7 +74,9 @@ def test_copies_of_a_broken_bar_are_copies() -> None:
     assert not conflicting.any()
 
 
-def quiet(bars: int = 200, delivery: int = 24253, offset: float = 0.0) -> list[tuple[int, int, float, float, float, float, float]]:
+def quiet(
+    bars: int = 200, delivery: int = 24253, offset: float = 0.0
+) -> list[tuple[int, int, float, float, float, float, float]]:
     """A quiet market: prices within two ticks around 1800, 20 contracts a minute."""
     return [(delivery, k, *(1800.0 + offset + t / 10 for t in (0, 1, -1, k % 2)), 20.0) for k in range(bars)]
 

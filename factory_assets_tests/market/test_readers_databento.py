@@ -57,7 +57,7 @@ def test_an_id_that_changes_its_symbol_is_resolved_by_date(tmp_path: Path) -> No
 def test_a_record_without_a_symbol_is_an_error(tmp_path: Path) -> None:
     late = pd.Timestamp("2022-02-01").value
     path = write_dbn(tmp_path / "a.dbn", dbn_bytes(NAMES, [*ROWS, (7, late, (1.0,) * 4, 1)]))
-    with pytest.raises(BadInputError, match="1 records without a symbol.*instrument id 7 at 2022-02-01"):
+    with pytest.raises(BadInputError, match=r"1 records without a symbol.*instrument id 7 at 2022-02-01"):
         read(path)
 
 
@@ -78,7 +78,7 @@ def test_damage_is_named(tmp_path: Path) -> None:
         with pytest.raises(BadInputError, match=r"cut\.dbn\.zst"):
             read(tmp_path / "cut.dbn.zst")
     write_dbn(tmp_path / "cut.dbn", content[:-1])
-    with pytest.raises(BadInputError, match="truncated.*last whole record: 3"):
+    with pytest.raises(BadInputError, match=r"truncated.*last whole record: 3"):
         read(tmp_path / "cut.dbn")
     for size in (0, 5, 9, 60):
         write_dbn(tmp_path / "cut.dbn", content[:size])

@@ -1,6 +1,7 @@
 """The 25 % rule: hand-made sessions, a brute-force oracle, notice days against an exchange calendar."""
 
 from datetime import date, timedelta
+from itertools import pairwise
 
 import numpy as np
 import pandas as pd
@@ -49,7 +50,9 @@ def fronts(rows: dict[str, dict[str, float]], product=MGC) -> list[str]:
 def test_one_digit_years_are_resolved_against_the_bar(name: str, on: str, delivery: tuple[int, int]) -> None:
     expected = 12 * delivery[0] + delivery[1] - 1
     assert delivery_index_of(name, day(on)) == expected
-    assert delivery_indices(pd.Series([name, name], dtype="category"), np.array([day(on)] * 2)).tolist() == [expected] * 2
+    assert (
+        delivery_indices(pd.Series([name, name], dtype="category"), np.array([day(on)] * 2)).tolist() == [expected] * 2
+    )
 
 
 def test_names_that_are_no_expiry() -> None:
@@ -134,7 +137,9 @@ def test_names_come_back_after_ten_years() -> None:
     rows, expected = [], []
     for d in sessions:
         on = EPOCH + timedelta(days=int(d))
-        listed = [k for k in range(12 * on.year + on.month - 1, 12 * on.year + on.month + 9) if k % 12 in (1, 3, 5, 7, 11)]
+        listed = [
+            k for k in range(12 * on.year + on.month - 1, 12 * on.year + on.month + 9) if k % 12 in (1, 3, 5, 7, 11)
+        ]
         names = [f"MGC{'FGHJKMNQUVXZ'[k % 12]}{k // 12 % 10}" for k in listed]
         # The nearest month always has the most volume and the next one 10 % of it, so that notice alone decides.
         rows += [(int(d), name, 1000.0 / 10**k) for k, name in enumerate(names)]
@@ -170,7 +175,7 @@ def test_live_steps_equal_the_batch() -> None:
     ).sample(frac=1.0, random_state=3)
     batch = choose_fronts(rows, MGC)["expiry"].tolist()
     live = [batch[0]]
-    for before, today in zip(sessions[:-1], sessions[1:], strict=True):
+    for before, today in pairwise(sessions):
         step = {"previous_day": int(before), "trade_day": int(today), "instrument": MGC}
         live.append(next_front(live[-1], volumes[int(before)], **step).expiry)
     assert live == batch
@@ -182,11 +187,7 @@ def _alive(name: str, on: int) -> bool:
 
 
 @settings(max_examples=60, deadline=None)
-@given(
-    st.lists(
-        st.tuples(*(st.integers(min_value=0, max_value=60) for _ in range(3))), min_size=2, max_size=8
-    )
-)
+@given(st.lists(st.tuples(*(st.integers(min_value=0, max_value=60) for _ in range(3))), min_size=2, max_size=8))
 def test_fronts_equal_a_brute_force_rule(volumes: list[tuple[int, int, int]]) -> None:
     names = ["MGCM2", "MGCQ2", "MGCV2"]
     sessions = SessionCalendar.of(MGC).between(date(2022, 5, 18), date(2022, 6, 10)).trade_day[: len(volumes)]
@@ -213,8 +214,12 @@ def _closes(values: dict[str, float]) -> pd.DataFrame:
 
 
 def test_ratio_is_the_median_over_paired_minutes() -> None:
-    old = _closes({"2022-01-24 10:00": 100.0, "2022-01-24 10:01": 102.0, "2022-01-24 10:02": 90.0, "2022-01-24 10:05": 1.0})
-    new = _closes({"2022-01-24 10:02": 120.0, "2022-01-24 10:01": 104.0, "2022-01-24 10:00": 101.0, "2022-01-24 10:09": 7.0})
+    old = _closes(
+        {"2022-01-24 10:00": 100.0, "2022-01-24 10:01": 102.0, "2022-01-24 10:02": 90.0, "2022-01-24 10:05": 1.0}
+    )
+    new = _closes(
+        {"2022-01-24 10:02": 120.0, "2022-01-24 10:01": 104.0, "2022-01-24 10:00": 101.0, "2022-01-24 10:09": 7.0}
+    )
     ratio, difference, paired = roll_ratio(old, new)
     assert (ratio, difference, paired) == (102.0 / 104.0, 2.0, 3)
 

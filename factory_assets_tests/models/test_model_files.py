@@ -105,6 +105,17 @@ def test_every_bit_of_the_header_counts():
                 unseal({**files, HEADER: bytes(changed)})
 
 
+def test_header_in_another_spelling_is_refused():
+    files = seal({"a": 1}, {"one.txt": b"payload"})
+    for other in (
+        files[HEADER] + b"\n",
+        files[HEADER].replace(b"\n", b" "),
+        files[HEADER].replace(b'"a": 1', b'"a":1 '),
+    ):
+        with pytest.raises(IntegrityError, match="digest"):
+            unseal({**files, HEADER: other})
+
+
 def test_sealed_sets_nest():
     inner = seal({"inner": True}, {"one.txt": b"1"})
     outer = seal({"outer": True}, inner, "member.json")

@@ -24,8 +24,8 @@ def test_any_order_of_rows_becomes_one(seed, rows, columns, dtype):
 
 
 def test_zero_has_one_spelling():
-    one, two = np.array([[0.0], [1.0], [-0.0]]), np.array([[-0.0], [0.0], [1.0]])
-    targets = np.array([5, 3, 4]), np.array([4, 5, 3])
+    one, two = np.array([[0.0], [1.0], [-0.0]]), np.array([[0.0], [-0.0], [1.0]])
+    targets = np.array([5, 3, 4]), np.array([4, 5, 3])  # the same rows, but for the sign of zero
     a = canonical_order(Samples(one, targets[0], np.ones(3)))
     b = canonical_order(Samples(two, targets[1], np.ones(3)))
     assert targets[0][a].tolist() == targets[1][b].tolist()

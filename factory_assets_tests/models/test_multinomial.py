@@ -37,6 +37,18 @@ def test_prior_correction_is_bayes_rule():
         assert np.allclose(corrected, balanced * shares / (balanced * shares).sum(), atol=1e-12)
 
 
+def test_balanced_fit_weighs_every_class_alike_and_keeps_the_total():
+    x, y, w = _world()
+    params = MultinomialParameters(balanced=True, tolerance=1e-9)
+    balanced = fit_multinomial(Samples(x, y, w), 3, params, "here")
+    by_hand = w.copy()
+    for k in range(3):
+        by_hand[y == k] *= w.sum() / (3 * w[y == k].sum())
+    assert np.isclose(by_hand.sum(), w.sum())
+    plain = fit_multinomial(Samples(x, y, by_hand), 3, MultinomialParameters(tolerance=1e-9), "here")
+    assert np.allclose(balanced.coefficients, plain.coefficients, atol=1e-6)
+
+
 def test_balanced_fit_with_correction_recovers_the_true_posterior():
     # two unit Gaussians at -1 and +1, shares 9:1; the true log odds are 2x + log(1/9)
     rng = np.random.default_rng(0)

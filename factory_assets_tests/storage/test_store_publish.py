@@ -11,13 +11,16 @@ from factory_assets.vocabulary.errors import (
     ForeignContractError,
     InvariantViolationError,
     MissingPartitionError,
+    NaiveTimestampError,
     SchemaMismatchError,
     StorageError,
     UnknownNameError,
 )
+from factory_assets.vocabulary.frames import to_frame, to_table
 from factory_assets.vocabulary.partition import PartitionKey
 from factory_assets.vocabulary.schemas import table_schema
 from factory_assets.vocabulary.verdict import Verdict
+from factory_assets_tests.faults.storage_experiments import failing_call
 from factory_assets_tests.storage.storage_samples import (
     BARS,
     MADE_BY,
@@ -314,6 +317,47 @@ def test_partitions_lists_what_was_published(tmp_path):
     assert store.tables() == [("market", "bars_5min"), ("splits", "splits")]
     both = store.read_tables("bars_5min", [MES, MGC], columns=["close"])
     assert {key: loaded.table.num_rows for key, loaded in both.items()} == {MES: 60, MGC: 60}
+
+
+def test_folders_that_are_not_the_stores_are_ignored(tmp_path):
+    store = local_store(tmp_path)
+    store.publish_table(BARS, MGC, bars(), **MADE_BY)
+    (tmp_path / "store" / "My Backup").mkdir()
+    (tmp_path / "store" / "market" / ".cache").mkdir()
+    assert store.tables() == [("market", "bars_5min")]
+    assert store.sweep().partitions == 1
+
+
+def test_every_byte_is_synced_before_its_name_and_every_name_before_the_next_step(tmp_path):
+    store = local_store(tmp_path)
+    store.publish_table(BARS, MGC, bars(version=1), **MADE_BY)
+    with failing_call(None) as calls:
+        store.publish_table(BARS, MGC, bars(version=2), **MADE_BY)
+    steps = [call for call in calls if call in {"write", "fsync", "replace", "unlink"}]
+    squeezed = [step for step, before in zip(steps, [None, *steps], strict=False) if step != before]
+    one_file = ["write", "fsync", "replace", "fsync"]
+    # The lock's own line, then the part, the kept manifest and the current manifest.
+    assert squeezed == one_file * 3
+    store.publish_table(BARS, MGC, bars(version=3), **MADE_BY)
+    with failing_call(None) as calls:
+        store.publish_table(BARS, MGC, bars(version=4), **MADE_BY)
+    assert calls.index("unlink") > max(n for n, call in enumerate(calls) if call in {"fsync", "replace"})
+
+
+def test_frames_survive_the_way_through_the_store(tmp_path):
+    store = local_store(tmp_path)
+    first = store.publish_table(BARS, MGC, bars(), **MADE_BY)
+    frame = to_frame(store.read_table(BARS, MGC).table)
+    again = store.publish_table(BARS, MGC, to_table(frame, BARS), **MADE_BY)
+    assert (again.parts, again.content_digest) == (first.parts, first.content_digest)
+    assert to_frame(store.read_table(BARS, MGC).table).equals(frame)
+
+
+def test_a_naive_clock_is_refused(tmp_path):
+    store = Store(str(tmp_path / "store"), clock=lambda: MOMENT.replace(tzinfo=None))
+    with pytest.raises(NaiveTimestampError):
+        store.publish_table(BARS, MGC, bars(), **MADE_BY)
+    assert store.status("bars_5min", "market", MGC) == "missing"
 
 
 def test_a_writer_that_the_lock_did_not_stop_is_noticed(tmp_path):

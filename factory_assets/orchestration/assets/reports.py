@@ -66,9 +66,8 @@ def report(part: Materialization) -> Iterable[Product]:
     page = render_page(
         f"{part.instrument.name} ({part.key.contract}), horizon {part.horizon} base bars",
         f"Study of {day_text(part.study.train_first_day)} to {day_text(part.study.end_day)}, profile "
-        f"{part.settings.profile}, made {part.factory.clock():%Y-%m-%d %H:%M} UTC. Every number is net of costs and free "
-        "of "
-        "the test period.",
+        f"{part.settings.profile}, made {part.factory.clock():%Y-%m-%d %H:%M} UTC. Every number is net of costs and "
+        "free of the test period.",
         [*_results(part), *_inputs(part), _invariants(part)],
         simulated=simulated,
     ).encode()
@@ -94,8 +93,8 @@ def _results(part: Materialization) -> list[Section]:
             title="Evaluation",
             paragraphs=[
                 "One row a model and metric; intervals from resampling whole sessions. oof: train decisions, each "
-                "predicted by a fit that never saw it (thresholds are chosen here, so its P&L is flattered). val: later "
-                "decisions under those thresholds, unchanged.",
+                "predicted by a fit that never saw it (thresholds are chosen here, so its P&L is flattered). val: "
+                "later decisions under those thresholds, unchanged.",
             ],
             tables=[_wide(plain, period) for period in ("oof", "val")],
             figures=evaluation_figures(table, trades, simulated=simulated),

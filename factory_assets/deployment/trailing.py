@@ -1,0 +1,84 @@
+"""Finished bars of one timeframe, as many as its features look back on."""
+
+import numpy as np
+import pandas as pd
+
+from factory_assets.vocabulary.frames import dates_days, from_days, from_us, times_us
+
+_FIELDS = ("open", "high", "low", "close", "volume", "adjustment_ratio")
+
+
+class TrailingBars:
+    """The last bars of one timeframe; older ones are forgotten, so the memory is bounded.
+
+    Parameters
+    ----------
+    contract : str
+        Product of the bars.
+    minutes : int
+        Timeframe.
+    rows_needed : int
+        Bars that have to be at hand; a result never depends on more of them.
+    """
+
+    def __init__(self, contract: str, minutes: int, rows_needed: int) -> None:
+        self.minutes = minutes
+        self.rows_needed = rows_needed
+        self._contract = contract
+        # Twice what is needed, so that moving the bars down is rare.
+        self._times = np.zeros((3, 2 * rows_needed), dtype=np.int64)
+        self._values = np.zeros((len(_FIELDS), 2 * rows_needed))
+        self._count = 0
+
+    def __len__(self) -> int:
+        """Bars that count: never more than ``rows_needed``."""
+        return min(self._count, self.rows_needed)
+
+    @property
+    def warm(self) -> bool:
+        """Whether every bar needed is there."""
+        return self._count >= self.rows_needed
+
+    @property
+    def last_close_us(self) -> int:
+        """Close time of the last bar, microseconds since 1970 UTC; -1 without bars."""
+        return int(self._times[1, self._count - 1]) if self._count else -1
+
+    def extend(self, bars: pd.DataFrame) -> None:
+        """Add finished bars of a ``bars_*`` table that follow those held."""
+        open_us, close_us = times_us(bars["open_time"]), times_us(bars["close_time"])
+        day = dates_days(bars["trade_date"])
+        values = np.vstack([bars[name].to_numpy(dtype=np.float64) for name in _FIELDS])
+        for start in range(0, len(bars), self.rows_needed):
+            part = slice(start, start + self.rows_needed)
+            self._add(np.vstack([open_us[part], close_us[part], day[part]]), values[:, part])
+
+    def _add(self, times: np.ndarray, values: np.ndarray) -> None:
+        added = times.shape[1]
+        if self._count + added > self._times.shape[1]:
+            kept = slice(self._count - self.rows_needed, self._count)
+            self._times[:, : self.rows_needed] = self._times[:, kept].copy()
+            self._values[:, : self.rows_needed] = self._values[:, kept].copy()
+            self._count = self.rows_needed
+        self._times[:, self._count : self._count + added] = times
+        self._values[:, self._count : self._count + added] = values
+        self._count += added
+
+    def last(self, name: str) -> float:
+        """Value of one column in the last bar."""
+        return float(self._values[_FIELDS.index(name), self._count - 1])
+
+    def frame(self, rows: int) -> pd.DataFrame:
+        """The last ``rows`` bars (fewer if fewer are held) with the columns features are computed from."""
+        part = slice(max(0, self._count - min(rows, self.rows_needed)), self._count)
+        open_us, close_us, day = self._times[:, part]
+        contract = pd.Categorical.from_codes(np.zeros(len(day), dtype=np.int8), categories=[self._contract])
+        return pd.DataFrame(
+            {
+                "contract": contract,
+                "open_time": from_us(open_us.copy()),
+                "close_time": from_us(close_us.copy()),
+                "trade_date": from_days(day),
+                **{name: self._values[place, part].copy() for place, name in enumerate(_FIELDS)},
+            }
+        )

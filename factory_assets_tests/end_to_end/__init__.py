@@ -1,0 +1,1 @@
+"""The whole graph as its users drive it: command line, Dagster, browser."""

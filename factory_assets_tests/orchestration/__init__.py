@@ -1,0 +1,1 @@
+"""The glue: partitions, publication, failing invariants, ranges, ledger."""

@@ -1,0 +1,1 @@
+"""Seeded worlds end to end: the null must show no direction, the planted drift must be found."""
