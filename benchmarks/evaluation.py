@@ -1,6 +1,6 @@
 """Session bootstrap of the direction AUC: one sorted pass a resample beside the usual loop, on equal output.
 
-The usual way is to rebuild the resampled rows and call ``roc_auc_score`` fold by fold. Run it with
+The usual way is to rebuild the resampled rows and call ``roc_auc_score``. Run it with
 ``python -m benchmarks.evaluation``; the loop is timed on a part of the resamples and scaled up.
 """
 
@@ -12,24 +12,16 @@ from sklearn.metrics import roc_auc_score
 
 from factory_assets.evaluation.bootstrap import SessionResampler, auc_samples
 
-ROWS, SESSIONS, FOLDS, RESAMPLES, LOOP_RESAMPLES, REPEATS = 20_000, 500, 5, 2_000, 20, 5
+ROWS, SESSIONS, RESAMPLES, LOOP_RESAMPLES, REPEATS = 20_000, 500, 2_000, 20, 5
 
 
-def usual_loop(score, positive, fold, session, draws):
-    """AUC within folds, pair-weighted, of rows rebuilt for every resample."""
+def usual_loop(score, positive, session, draws):
+    """AUC of rows rebuilt for every resample."""
     rows_of = [np.flatnonzero(session == s) for s in range(SESSIONS)]
     out = []
     for draw in draws:
         rows = np.concatenate([rows_of[s] for s in draw])
-        wins = pairs = 0.0
-        for f in range(FOLDS):
-            at = rows[fold[rows] == f]
-            up = positive[at]
-            if up.any() and not up.all():
-                weight = float(up.sum()) * float((~up).sum())
-                wins += weight * roc_auc_score(up, score[at])
-                pairs += weight
-        out.append(wins / pairs)
+        out.append(roc_auc_score(positive[rows], score[rows]))
     return np.array(out)
 
 
@@ -46,17 +38,16 @@ def seconds(call, repeats):
 def main():
     rng = np.random.default_rng(0)
     session = np.sort(rng.integers(0, SESSIONS, ROWS))
-    fold = session * FOLDS // SESSIONS
     positive = rng.random(ROWS) < 0.5
     score = np.round(0.2 * positive + rng.normal(size=ROWS), 4)
     resampler = SessionResampler.of(SESSIONS, resamples=RESAMPLES, confidence=0.95, seed=0)
-    arrays = (score, positive, fold, session)
+    arrays = (score, positive, session)
     ours = auc_samples(*arrays, resampler.counts)  # also compiles
     loop = usual_loop(*arrays, resampler.draws[:LOOP_RESAMPLES])
     worst = float(np.abs(ours[:LOOP_RESAMPLES] - loop).max())
     fast = seconds(lambda: auc_samples(*arrays, resampler.counts), REPEATS)
     slow = seconds(lambda: usual_loop(*arrays, resampler.draws[:LOOP_RESAMPLES]), 3) * RESAMPLES / LOOP_RESAMPLES
-    print(f"{RESAMPLES:,} resamples of {SESSIONS} sessions, {ROWS:,} rows, {FOLDS} folds, one core, medians")
+    print(f"{RESAMPLES:,} resamples of {SESSIONS} sessions, {ROWS:,} rows, one core, medians")
     print(f"  rebuild rows + scikit-learn   {slow:8.2f} s (scaled from {LOOP_RESAMPLES} resamples)")
     print(f"  one sorted pass a resample    {fast:8.2f} s   {slow / fast:,.0f} x")
     print(f"  largest difference            {worst:.1e}")

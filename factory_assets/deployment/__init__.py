@@ -1,1 +1,26 @@
-"""To be described."""
+"""From a fitted stack to live predictions: release bundles, the predictor, and the proof that it equals batch.
+
+Belongs here: what is shipped (:mod:`~factory_assets.deployment.bundle`), how minutes become decisions outside the
+factory (:mod:`~factory_assets.deployment.predictor`), and the parity of both with the batch tables
+(:mod:`~factory_assets.deployment.parity`). Does not: fitting (:mod:`factory_assets.stacking`), judging a model
+(:mod:`factory_assets.evaluation`), or which release is published (:mod:`factory_assets.orchestration`). Nothing here
+computes a feature, a roll or a cost of its own: live calls the batch functions.
+"""
+
+from factory_assets.deployment.batch import batch_rows, score
+from factory_assets.deployment.bundle import load_bundle, write_bundle
+from factory_assets.deployment.minute import Minute
+from factory_assets.deployment.prediction import Prediction
+from factory_assets.deployment.predictor import Predictor
+from factory_assets.deployment.release import Release
+
+__all__ = [
+    "Minute",
+    "Prediction",
+    "Predictor",
+    "Release",
+    "batch_rows",
+    "load_bundle",
+    "score",
+    "write_bundle",
+]

@@ -238,7 +238,9 @@ def _files_of(release: Release) -> dict[str, bytes]:
     files["golden.json"] = golden_file(release)
     wrong = [name for name in files if not _PATH.fullmatch(name)]
     if wrong:
-        raise BadInputError(f"release of {release.contract}|{release.horizon}: file names {wrong} have no safe spelling")
+        raise BadInputError(
+            f"release of {release.contract}|{release.horizon}: file names {wrong} have no safe spelling"
+        )
     return files
 
 
@@ -310,9 +312,9 @@ def _spelled(content: Mapping[str, Any]) -> bytes:
     try:
         return (json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n").encode()
     except (TypeError, ValueError) as problem:
-        raise BadInputError(f"release: a value has no JSON spelling: {problem}; leave it out or make it text") from (
-            problem
-        )
+        raise BadInputError(
+            f"release: a value has no JSON spelling: {problem}; leave it out or make it text"
+        ) from problem
 
 
 def _write_new(path: Path, data: bytes) -> None:

@@ -65,9 +65,9 @@ def golden_difference(release: Release, content: bytes) -> float:
         outputs = {name: np.array(values, dtype=np.float64) for name, values in kept["members"].items()}
         stack = np.array(kept["stack"], dtype=np.float64)
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as problem:
-        raise IntegrityError(f"golden.json: expected inputs, members and stack as tables of numbers: {problem}") from (
-            problem
-        )
+        raise IntegrityError(
+            f"golden.json: expected inputs, members and stack as tables of numbers: {problem}"
+        ) from problem
     shapes = {name: values.shape for name, values in (*outputs.items(), ("stack", stack))}
     width = len(release.columns)
     if {*outputs} != {*release.members} or rows.shape != (ROWS, width) or {*shapes.values()} != {(ROWS, 3)}:

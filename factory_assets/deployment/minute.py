@@ -6,6 +6,8 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pandas as pd
+
 from factory_assets.vocabulary.errors import BadInputError, NaiveTimestampError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -53,15 +55,16 @@ class Minute:
         if not isinstance(values["expiry"], str):
             problems.append(f"expiry {values['expiry']!r}")
         moment = values["open_time"]
-        if not isinstance(moment, datetime) or moment != moment:  # NaT is a datetime that equals nothing
+        if not isinstance(moment, datetime) or pd.isna(moment):
             problems.append(f"open_time {moment!r}")
         if problems:
             raise BadInputError(
                 f"bar: {', '.join(problems)}; expected an expiry as text, open_time as a timezone-aware datetime and "
                 f"{list(_NUMBERS)} as numbers. Nothing was changed."
             )
-        require_zone(moment, "open_time")
-        return bar if isinstance(bar, Minute) else cls(**values)
+        minute = bar if isinstance(bar, Minute) else cls(**values)
+        require_zone(minute.open_time, "open_time")
+        return minute
 
     @property
     def open_us(self) -> int:

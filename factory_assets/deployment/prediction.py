@@ -1,5 +1,6 @@
 """What the predictor says at one decision."""
 
+import math
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -72,7 +73,7 @@ class Prediction:
         plain: dict[str, Any] = {"decision_time": self.decision_time.isoformat()}
         for name in _PLAIN:
             value = getattr(self, name)
-            plain[name] = None if isinstance(value, float) and value != value else value
+            plain[name] = None if isinstance(value, float) and math.isnan(value) else value
         if features:
             plain["features"] = [None if np.isnan(value) else float(value) for value in self.features]
         return plain

@@ -168,6 +168,6 @@ class Predictor:
             expiry=front,
             late=late,
             warm=self._series.warm,
-            traded_minutes=self._series.minutes_in_base_bar(decision_us),
+            traded_minutes=self._series.base_bar_minutes,
             earlier=earlier,
         )

@@ -93,7 +93,7 @@ class SessionTape:
             Past :data:`EXPIRIES_MAX` months in one session: nothing real looks like that, and the state has a bound.
         """
         if expiry not in self._months and len(self._months) >= EXPIRIES_MAX:
-            raise BadInputError(f"bar of {expiry}: {EXPIRIES_MAX} delivery months in one session already. Check the feed.")
+            raise BadInputError(f"bar of {expiry}: {EXPIRIES_MAX} months in one session already. Check the feed.")
 
     def append(self, open_us: int, minute: Minute) -> None:
         """Add a minute later than all of its month."""

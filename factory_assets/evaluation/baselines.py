@@ -12,7 +12,7 @@ import numba
 import numpy as np
 import pandas as pd
 
-from factory_assets.evaluation.bootstrap import Estimate, SessionResampler
+from factory_assets.evaluation.bootstrap import Estimate, SessionResampler, ratio
 from factory_assets.evaluation.metrics import SessionOutcomes, trading_samples
 from factory_assets.evaluation.simulator import PricedDecisions
 from factory_assets.market.sessions import Sessions
@@ -107,6 +107,12 @@ def prior_probabilities(fold: np.ndarray, train_labels: dict[int, np.ndarray]) -
     for number, row in shares.items():
         out[fold == number] = row
     return out
+
+
+def up_shares(prior: np.ndarray) -> np.ndarray:
+    """Share of up among the touched labels behind each row of :func:`prior_probabilities`; 0.5 if none touched."""
+    touch = prior[:, 0] + prior[:, 2]
+    return np.nan_to_num(ratio(prior[:, 2], touch), nan=0.5)
 
 
 def majority_probabilities(prior: np.ndarray) -> np.ndarray:

@@ -40,6 +40,15 @@ class Estimate:
     high: float
     rows: int
 
+    def widened(self, factor: float) -> "Estimate":
+        """The same value with both ends ``factor`` times as far from it."""
+        low, high = (self.value + factor * (end - self.value) for end in (self.low, self.high))
+        return Estimate(value=self.value, low=low, high=high, rows=self.rows)
+
+    def shifted(self, by: float) -> "Estimate":
+        """Value and both ends moved by a constant."""
+        return Estimate(value=self.value + by, low=self.low + by, high=self.high + by, rows=self.rows)
+
 
 @dataclass(frozen=True, eq=False)
 class SessionResampler:
@@ -166,14 +175,10 @@ def ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     return out
 
 
-def auc_samples(
-    score: np.ndarray, positive: np.ndarray, group: np.ndarray, session: np.ndarray, counts: np.ndarray
-) -> np.ndarray:
-    """Probability that a positive row outranks a negative row *of the same group*, under each row of session counts.
+def auc_samples(score: np.ndarray, positive: np.ndarray, session: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Probability that a positive row outranks a negative one, ties counting one half, under each row of counts.
 
-    Pairs are compared within a group only and all pairs of all groups weigh the same, ties counting one half:
-    ``sum over groups of (wins + ties / 2) / sum over groups of (positives x negatives)``. A row drawn k times is k
-    rows. Rows are sorted once; each resample is then a single pass.
+    A row drawn k times is k rows. Rows are sorted once; each resample is then a single pass.
 
     Parameters
     ----------
@@ -181,8 +186,6 @@ def auc_samples(
         Higher means more likely positive. Only the order matters.
     positive : ndarray of bool, shape (N,)
         The class of the row.
-    group : ndarray of int, shape (N,)
-        Fold of the row: scores of different folds come from different fits and are never compared.
     session : ndarray of int, shape (N,)
         Position of the row's session along the columns of ``counts``.
     counts : ndarray of float64, shape (B, S)
@@ -193,45 +196,37 @@ def auc_samples(
     ndarray of float64, shape (B,)
         NaN for a resample without any pair.
     """
-    order = np.lexsort((score, group))
-    score, group = score[order], group[order]
-    # Equal numbers mark rows of one fold with equal scores; they are one step of the ROC curve.
-    new_group = np.r_[True, group[1:] != group[:-1]] if len(order) else np.zeros(0, dtype=bool)
-    new_tie = new_group | np.r_[True, score[1:] != score[:-1]] if len(order) else new_group
+    order = np.argsort(score, kind="stable")
+    score = score[order]
+    # Rows of one score are one step of the ROC curve, whatever their order.
+    new_step = np.r_[True, score[1:] != score[:-1]] if len(order) else np.zeros(0, dtype=bool)
     return _auc_kernel(
         np.ascontiguousarray(positive[order]),
-        new_group,
-        new_tie,
+        new_step,
         np.ascontiguousarray(session[order].astype(np.int64)),
         np.ascontiguousarray(counts, dtype=np.float64),
     )
 
 
 @numba.njit(cache=True)
-def _auc_kernel(
-    positive: np.ndarray, new_group: np.ndarray, new_tie: np.ndarray, session: np.ndarray, counts: np.ndarray
-) -> np.ndarray:
+def _auc_kernel(positive: np.ndarray, new_step: np.ndarray, session: np.ndarray, counts: np.ndarray) -> np.ndarray:
     n, resamples = len(positive), counts.shape[0]
     out = np.empty(resamples)
     for b in range(resamples):
-        wins = pairs = 0.0
-        below = ups = tied_up = tied_down = 0.0  # of the current group; "below" counts negatives of lower scores
+        wins = below = ups = tied_up = tied_down = 0.0  # "below": negatives of lower scores
         for i in range(n):
-            if new_tie[i]:
+            if new_step[i]:
                 wins += tied_up * (below + 0.5 * tied_down)
                 below += tied_down
                 ups += tied_up
                 tied_up = tied_down = 0.0
-            if new_group[i]:
-                pairs += ups * below
-                below = ups = 0.0
             weight = counts[b, session[i]]
             if positive[i]:
                 tied_up += weight
             else:
                 tied_down += weight
         wins += tied_up * (below + 0.5 * tied_down)
-        pairs += (ups + tied_up) * (below + tied_down)
+        pairs = (ups + tied_up) * (below + tied_down)
         out[b] = wins / pairs if pairs > 0.0 else np.nan
     return out
 

@@ -16,6 +16,7 @@ from factory_assets.evaluation.baselines import (
     majority_probabilities,
     prior_probabilities,
     random_entry,
+    up_shares,
 )
 from factory_assets.evaluation.bootstrap import Estimate, SessionResampler
 from factory_assets.evaluation.metrics import (
@@ -206,9 +207,10 @@ def evaluate(
             len(sessions), resamples=settings.resamples, confidence=settings.confidence, seed=settings.seed
         ),
     )
-    scored = {name: _scored(frame, name, scene) for name, frame in predictions.items()}
     train_labels = {number: part["label"].to_numpy(dtype=np.int8) for number, part in train_rows.items()}
-    scored[PRIOR] = replace(next(iter(scored.values())), probabilities=prior_probabilities(fold, train_labels))
+    prior = prior_probabilities(fold, train_labels)
+    scored = {name: _scored(frame, name, scene, up_shares(prior)) for name, frame in predictions.items()}
+    scored[PRIOR] = replace(next(iter(scored.values())), probabilities=prior)
     book = _Book()
     for name, model_rows in scored.items():
         book.add(name, probability_metrics(model_rows, scene.resampler))
@@ -320,12 +322,14 @@ def _shared_keys(predictions: Mapping[str, pd.DataFrame]) -> tuple[np.ndarray, n
     return reference, folds[names[0]]
 
 
-def _scored(frame: pd.DataFrame, name: str, scene: _Scene) -> ScoredRows:
+def _scored(frame: pd.DataFrame, name: str, scene: _Scene, up_share: np.ndarray) -> ScoredRows:
     label = scene.rows["label"].to_numpy(dtype=np.int8)
     if "label" in frame.columns and not np.array_equal(frame["label"].to_numpy(dtype=np.int8), label):
         raise BadInputError(f"evaluation: {name} carries other labels than the labels table; rematerialize the model")
     probabilities = frame[["p_down", "p_flat", "p_up"]].to_numpy(dtype=np.float64)
-    return ScoredRows(probabilities=probabilities, label=label, fold=scene.fold, session=scene.session)
+    return ScoredRows(
+        probabilities=probabilities, label=label, fold=scene.fold, session=scene.session, up_share=up_share
+    )
 
 
 def _session_of(rows: pd.DataFrame, sessions: Sessions, period: str) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 
 from factory_assets.features.bars import Bars
 from factory_assets.features.family import FeatureFamily, Output, family
-from factory_assets.features.kernels import ratio
+from factory_assets.features.kernels import beyond_tie, ratio
 from factory_assets.features.spec import Span
 from factory_assets.indicators import wilder_settle_bars
 
@@ -37,7 +37,7 @@ def shape(bars: Bars) -> tuple[np.ndarray, ...]:
     ----------
     Nison (1991), Japanese Candlestick Charting Techniques (real body and shadows).
     """
-    span = bars.high - bars.low
+    span = bars.range
     return (
         ratio(bars.close - bars.open, span, 0.0),
         ratio(bars.high - np.maximum(bars.open, bars.close), span, 0.0),
@@ -74,7 +74,7 @@ def opening_gap(bars: Bars) -> np.ndarray:
     Bulkowski (2005), Encyclopedia of Chart Patterns, 2nd ed. (gaps).
     """
     out = np.full(len(bars), np.nan)
-    out[1:] = (bars.open[1:] - bars.close[:-1]) / bars.yardstick[1:]
+    out[1:] = beyond_tie(bars.open[1:] - bars.close[:-1], bars.close[1:]) / bars.yardstick[1:]
     return out
 
 

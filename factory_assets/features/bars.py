@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from factory_assets.features.kernels import moves, ratio, session_numbers
+from factory_assets.features.kernels import beyond_tie, log_ratio, moves, ratio, session_numbers
 from factory_assets.indicators import rolling_mean_std, true_range, wilder_atr
 from factory_assets.market.sessions import SessionCalendar, Sessions
 from factory_assets.vocabulary.errors import BadInputError, ForeignContractError, UnknownNameError
@@ -172,7 +172,7 @@ class Bars:
 
     @cached_property
     def log_return(self) -> np.ndarray:
-        """Log return of each bar over the previous close; NaN in row 0, exactly 0 between equal closes."""
+        """Log return of each bar over the previous close; NaN in row 0, exactly 0 between closes equal within 1e-9."""
         return log_change(self.close, 1)
 
     @cached_property
@@ -197,19 +197,25 @@ class Bars:
 
     @cached_property
     def close_mean_std_20(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and population standard deviation of the last 20 closes, adjusted points."""
-        return rolling_mean_std(self.close, 20, ddof=0)
+        """Mean and population standard deviation of the last 20 closes, adjusted points; 0 if equal within 1e-9."""
+        mean, deviation = rolling_mean_std(self.close, 20, ddof=0)
+        return mean, beyond_tie(deviation, self.close)
+
+    @cached_property
+    def range(self) -> np.ndarray:
+        """High - low, adjusted points; exactly 0 within 1e-9 of the price."""
+        return beyond_tie(self.high - self.low, self.close)
 
     @cached_property
     def close_location(self) -> np.ndarray:
         """(close - low) / (high - low), in [0, 1]; 0.5 on a bar without range."""
-        return ratio(self.close - self.low, self.high - self.low, 0.5)
+        return ratio(self.close - self.low, self.range, 0.5)
 
 
 def log_change(values: np.ndarray, bars: int) -> np.ndarray:
-    """Log of each value over the one ``bars`` rows before; NaN in the first ``bars`` rows."""
+    """Log of each price over the one ``bars`` rows before; NaN in the first ``bars`` rows, 0 between equal prices."""
     out = np.full(len(values), np.nan)
-    out[bars:] = np.log(values[bars:] / values[:-bars])
+    out[bars:] = log_ratio(values[bars:], values[:-bars])
     return out
 
 

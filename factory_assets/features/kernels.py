@@ -26,6 +26,58 @@ def ratio(numerator: np.ndarray, denominator: np.ndarray, fallback: float) -> np
 
 
 @numba.njit(cache=True)
+def beyond_tie(distance: np.ndarray, price: np.ndarray) -> np.ndarray:
+    """Distances between prices with those inside the tie band set to 0; NaN stays."""
+    out = distance.copy()
+    for i in range(len(out)):
+        if abs(out[i]) <= TIE_SHARE * price[i]:
+            out[i] = 0.0
+    return out
+
+
+@numba.njit(cache=True)
+def log_ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
+    """Logarithm of the quotient of two prices, exactly 0 inside the tie band."""
+    n = len(numerator)
+    out = np.empty(n)
+    for i in range(n):
+        value = math.log(numerator[i] / denominator[i])
+        out[i] = 0.0 if abs(value) <= TIE_SHARE else value
+    return out
+
+
+@numba.njit(cache=True)
+def rows_since_extreme(values: np.ndarray, window: int, sign: float) -> np.ndarray:
+    """Rows since the highest (``sign`` 1) or lowest (-1) of the last ``window`` values; of ties the latest counts."""
+    n = len(values)
+    out = np.full(n, np.nan)
+    for i in range(window - 1, n):
+        extreme = -np.inf
+        for k in range(i - window + 1, i + 1):
+            extreme = max(extreme, sign * values[k])
+        back = 0
+        while sign * values[i - back] < extreme - TIE_SHARE * abs(extreme):
+            back += 1
+        out[i] = back
+    return out
+
+
+@numba.njit(cache=True)
+def percentile_rank(values: np.ndarray, window: int) -> np.ndarray:
+    """Share of the last ``window`` values below the last one, those inside its tie band counted half."""
+    n = len(values)
+    out = np.full(n, np.nan)
+    for i in range(window - 1, n):
+        low, high = values[i] * (1.0 - TIE_SHARE), values[i] * (1.0 + TIE_SHARE)
+        below, up_to = 0, 0
+        for k in range(i - window + 1, i + 1):
+            below += values[k] < low
+            up_to += values[k] <= high
+        out[i] = 0.5 * (below + up_to) / window
+    return out
+
+
+@numba.njit(cache=True)
 def moves(close: np.ndarray) -> np.ndarray:
     """Sign of each close minus the one before, 0 within the tie band, NaN in row 0."""
     n = len(close)

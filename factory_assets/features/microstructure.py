@@ -8,11 +8,12 @@ import math
 
 import numpy as np
 
-from factory_assets.features.bars import PRICE_FLOOR_SHARE, Bars, settled
+from factory_assets.features.bars import Bars, settled
 from factory_assets.features.family import FeatureFamily, Output, family
 from factory_assets.features.kernels import (
     TIE_SHARE,
     bulk_imbalance,
+    log_ratio,
     ratio,
     trailing_covariance,
     trailing_median,
@@ -66,8 +67,7 @@ def spreads(bars: Bars) -> tuple[np.ndarray, ...]:
     Roll: 2 sqrt(-cov(r, previous r)). Corwin-Schultz: mean of 2 (e^a - 1) / (1 + e^a) over pairs of bars,
     a = (sqrt(2b) - sqrt(b)) / (3 - 2 sqrt 2) - sqrt(g / (3 - 2 sqrt 2)), b the two squared ln(H/L), g that of the
     pair; negative pairs count 0. Abdi-Ranaldo: sqrt(mean of 4 ln(C/m) ln(C/next m)), m = sqrt(H L), taken one bar
-    later, when the next m is known. Covariances within 1e-9 of the variance, or
-    below (0.01 basis points)^2, are 0.
+    later, when the next m is known. Covariances within 1e-9 of the variance are 0.
 
     References
     ----------
@@ -78,9 +78,8 @@ def spreads(bars: Bars) -> tuple[np.ndarray, ...]:
     both, spread, _ = trailing_covariance(bars.log_return, before, 20)
     roll = 2.0 * np.sqrt(_positive(-both, spread))
     close_before = _previous(bars.close)
-    # Written so that a bar without range has exactly its price as middle.
-    middle = bars.low * np.sqrt(bars.high / bars.low)
-    old, new = np.log(close_before / _previous(middle)), np.log(close_before / middle)
+    middle = np.sqrt(bars.high) * np.sqrt(bars.low)
+    old, new = log_ratio(close_before, _previous(middle)), log_ratio(close_before, middle)
     size = settled(rolling_mean, np.abs(old * new), 20)
     return roll, _corwin_schultz(bars), 2.0 * np.sqrt(_positive(settled(rolling_mean, old * new, 20), size))
 
@@ -129,16 +128,16 @@ def _previous(values: np.ndarray) -> np.ndarray:
 
 
 def _positive(values: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Values, or 0 below 1e-9 of ``size`` and below (0.01 bp)^2: a root would turn their rounding into digits."""
-    return np.where(values <= np.maximum(TIE_SHARE * size, PRICE_FLOOR_SHARE**2), 0.0, values)
+    """Values, or 0 where they are below 1e-9 of ``size``: a root would turn their rounding into digits."""
+    return np.where(values <= TIE_SHARE * size, 0.0, values)
 
 
 def _corwin_schultz(bars: Bars) -> np.ndarray:
-    single = np.log(bars.high / bars.low) ** 2
+    single = log_ratio(bars.high, bars.low) ** 2
     beta = single + _previous(single)
     top = np.maximum(bars.high, _previous(bars.high))
     bottom = np.minimum(bars.low, _previous(bars.low))
-    gamma = np.log(top / bottom) ** 2
+    gamma = log_ratio(top, bottom) ** 2
     scale = 3.0 - 2.0 * math.sqrt(2.0)
     alpha = (math.sqrt(2.0) - 1.0) * np.sqrt(beta) / scale - np.sqrt(gamma / scale)
     return settled(rolling_mean, np.maximum(2.0 * np.tanh(0.5 * alpha), 0.0), 20)

@@ -9,7 +9,7 @@ import talib
 
 from factory_assets.features.bars import Bars, log_change, settled
 from factory_assets.features.family import FeatureFamily, Output, family
-from factory_assets.features.kernels import TIE_SHARE
+from factory_assets.features.kernels import TIE_SHARE, rows_since_extreme
 from factory_assets.features.spec import Span
 from factory_assets.indicators import ewm_settle_bars, rolling_max, rolling_mean, rolling_min, wilder_atr
 from factory_assets.indicators import wilder_settle_bars as settle
@@ -30,7 +30,7 @@ _RSI_WEIGHT = 1e-11
     ],
 )
 def log_returns(bars: Bars) -> tuple[np.ndarray, ...]:
-    """ln(close / close k bars ago): the return of holding for k bars, exactly 0 between equal closes.
+    """ln(close / close k bars ago): the return of holding for k bars, exactly 0 between closes equal within 1e-9.
 
     References
     ----------
@@ -145,15 +145,15 @@ def commodity_channel(bars: Bars) -> np.ndarray:
     outputs=[Output(name="aroon_oscillator_25", unit="-100-100", scaling="minmax", lookback=Span(bars=26))],
 )
 def aroon(bars: Bars) -> np.ndarray:
-    """Aroon up minus Aroon down: 100 x (rows since the lowest low - rows since the highest high) / 25 (TA-Lib).
+    """Aroon up minus Aroon down: 100 x (rows since the lowest low - rows since the highest high) / 25.
 
-    Of equal extremes the latest counts.
+    Of extremes equal within 1e-9 the latest counts, so that rounding never decides; otherwise TA-Lib's AROONOSC.
 
     References
     ----------
     Chande (1995), A Time Price Oscillator, Technical Analysis of Stocks and Commodities 13(9).
     """
-    return talib.AROONOSC(bars.high, bars.low, 25)
+    return (rows_since_extreme(bars.low, 26, -1.0) - rows_since_extreme(bars.high, 26, 1.0)) * (100.0 / 25)
 
 
 FAMILIES: tuple[FeatureFamily, ...] = (log_returns, rsi, stochastic, macd, commodity_channel, aroon)

@@ -8,7 +8,7 @@ import numpy as np
 
 from factory_assets.features.bars import PRICE_FLOOR_SHARE, Bars
 from factory_assets.features.family import FeatureFamily, Output, family
-from factory_assets.features.kernels import opening_extremes, ratio, session_range_norm, session_state
+from factory_assets.features.kernels import beyond_tie, opening_extremes, ratio, session_range_norm, session_state
 from factory_assets.features.spec import Span
 from factory_assets.indicators import wilder_settle_bars
 from factory_assets.vocabulary.timeframes import MINUTE_US
@@ -48,7 +48,7 @@ def landmarks(bars: Bars) -> tuple[np.ndarray, ...]:
         bars.open, bars.high, bars.low, bars.close, bars.session_number
     )
     return (
-        ratio(bars.close - bottom, top - bottom, 0.5),
+        ratio(bars.close - bottom, beyond_tie(top - bottom, bars.close), 0.5),
         (first - before_close) / bars.yardstick,
         (bars.close - before_top) / bars.yardstick,
         (bars.close - before_bottom) / bars.yardstick,

@@ -7,14 +7,14 @@ import numpy as np
 
 from factory_assets.features.bars import Bars, log_change, settled
 from factory_assets.features.family import FeatureFamily, Output, family
-from factory_assets.features.kernels import ratio, trailing_covariance
+from factory_assets.features.kernels import TIE_SHARE, percentile_rank, ratio, trailing_covariance
 from factory_assets.features.spec import Span
 from factory_assets.indicators import (
     rolling_kurtosis,
     rolling_max,
     rolling_min,
-    rolling_percentile,
     rolling_skew,
+    rolling_std,
     rolling_sum,
     wilder_settle_bars,
 )
@@ -44,7 +44,7 @@ def autocorrelation(bars: Bars) -> tuple[np.ndarray, ...]:
         before = np.full(len(bars), np.nan)
         before[lag:] = bars.log_return[:-lag]
         both, now, old = trailing_covariance(bars.log_return, before, _WINDOW)
-        values.append(ratio(both, np.sqrt(now * old), 0.0))
+        values.append(ratio(both, _varying(now, old), 0.0))
     return tuple(values)
 
 
@@ -69,9 +69,10 @@ def shape_of_returns(bars: Bars) -> tuple[np.ndarray, ...]:
     """
     single = rolling_sum(bars.log_return**2, _WINDOW)
     five = rolling_sum(log_change(bars.close, 5) ** 2, _WINDOW)
+    alike = settled(rolling_std, bars.log_return, _WINDOW) <= TIE_SHARE
     return (
-        settled(rolling_skew, bars.log_return, _WINDOW),
-        settled(rolling_kurtosis, bars.log_return, _WINDOW),
+        np.where(alike, 0.0, settled(rolling_skew, bars.log_return, _WINDOW)),
+        np.where(alike, 0.0, settled(rolling_kurtosis, bars.log_return, _WINDOW)),
         ratio(five, 5.0 * single, 1.0),
     )
 
@@ -94,9 +95,10 @@ def shape_of_returns(bars: Bars) -> tuple[np.ndarray, ...]:
     ],
 )
 def rank(bars: Bars) -> tuple[np.ndarray, ...]:
-    """Share of the last 60 closes below this one (ties half); distance to the highest high and lowest low of 120 bars.
+    """Share of the last 60 closes below this one; distance to the highest high and lowest low of 120 bars.
 
-    drawdown = (close - highest high) / ATR14 <= 0; runup = (close - lowest low) / ATR14 >= 0.
+    Closes within 1e-9 of it count half. drawdown = (close - highest high) / ATR14 <= 0; runup = (close - lowest low) /
+    ATR14 >= 0.
 
     References
     ----------
@@ -104,10 +106,15 @@ def rank(bars: Bars) -> tuple[np.ndarray, ...]:
     and Momentum Investing, Journal of Finance 59, pp. 2145-2176.
     """
     return (
-        rolling_percentile(bars.close, _WINDOW),
+        percentile_rank(bars.close, _WINDOW),
         (bars.close - rolling_max(bars.high, 120)) / bars.yardstick,
         (bars.close - rolling_min(bars.low, 120)) / bars.yardstick,
     )
+
+
+def _varying(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Root of the product of two variances of returns, 0 where one is below (1e-9)^2: the returns are equal."""
+    return np.where(np.minimum(first, second) <= TIE_SHARE**2, 0.0, np.sqrt(first * second))
 
 
 FAMILIES: tuple[FeatureFamily, ...] = (autocorrelation, shape_of_returns, rank)

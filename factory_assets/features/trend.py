@@ -10,7 +10,7 @@ import numpy as np
 
 from factory_assets.features.bars import Bars
 from factory_assets.features.family import FeatureFamily, Output, family
-from factory_assets.features.kernels import directional, ratio
+from factory_assets.features.kernels import beyond_tie, directional, ratio
 from factory_assets.features.spec import Span
 from factory_assets.indicators import (
     rolling_max,
@@ -73,7 +73,7 @@ def regression(bars: Bars) -> tuple[np.ndarray, ...]:
     Kaufman (2013), Trading Systems and Methods, 5th ed., chapter 6 (linear regression slope and R-squared).
     """
     slope, explained = rolling_regression(bars.close, 20)
-    return slope / bars.yardstick, explained
+    return slope / bars.yardstick, np.where(bars.close_mean_std_20[1] == 0.0, 0.0, explained)
 
 
 @family(
@@ -97,7 +97,7 @@ def efficiency(bars: Bars) -> tuple[np.ndarray, ...]:
     for k in _EFFICIENCY_BARS:
         travelled = np.full(len(bars), np.nan)
         travelled[k:] = bars.close[k:] - bars.close[:-k]
-        values.append(ratio(travelled, rolling_sum(np.abs(step), k), 0.0))
+        values.append(ratio(travelled, beyond_tie(rolling_sum(np.abs(step), k), bars.close), 0.0))
     return tuple(values)
 
 
@@ -116,7 +116,8 @@ def vortex(bars: Bars) -> np.ndarray:
     up, down = np.full(len(bars), np.nan), np.full(len(bars), np.nan)
     up[1:] = np.abs(bars.high[1:] - bars.low[:-1])
     down[1:] = np.abs(bars.low[1:] - bars.high[:-1])
-    return ratio(rolling_sum(up, _PERIOD) - rolling_sum(down, _PERIOD), rolling_sum(_proper_ranges(bars), _PERIOD), 0.0)
+    travelled = beyond_tie(rolling_sum(_proper_ranges(bars), _PERIOD), bars.close)
+    return ratio(rolling_sum(up, _PERIOD) - rolling_sum(down, _PERIOD), travelled, 0.0)
 
 
 @family(
@@ -134,7 +135,7 @@ def choppiness(bars: Bars) -> np.ndarray:
     Dreiss, E. W. (1990s), Choppiness Index; the formula is the one charting packages document.
     """
     travelled = rolling_sum(_proper_ranges(bars), _PERIOD)
-    width = rolling_max(bars.high, _PERIOD) - rolling_min(bars.low, _PERIOD)
+    width = beyond_tie(rolling_max(bars.high, _PERIOD) - rolling_min(bars.low, _PERIOD), bars.close)
     relative = ratio(travelled, width, float(_PERIOD))
     # A gap away from the bar before the window is travel outside the width: the ratio could leave [1, 14].
     return 100.0 * np.log10(np.clip(relative, 1.0, float(_PERIOD))) / math.log10(_PERIOD)

@@ -10,7 +10,7 @@ import numpy as np
 
 from factory_assets.features.bars import PRICE_FLOOR_SHARE, Bars, settled
 from factory_assets.features.family import FeatureFamily, Output, family
-from factory_assets.features.kernels import ratio
+from factory_assets.features.kernels import beyond_tie, log_ratio, ratio
 from factory_assets.features.spec import Span
 from factory_assets.indicators import (
     rolling_max,
@@ -103,14 +103,14 @@ def range_estimators(bars: Bars) -> tuple[np.ndarray, ...]:
     pp. 504-512; Yang and Zhang (2000), Journal of Business 73, pp. 477-491.
     """
     window = 20
-    parkinson = np.sqrt(rolling_mean(np.log(bars.high / bars.low) ** 2, window) / (4.0 * math.log(2.0)))
-    up = np.log(bars.high / bars.close) * np.log(bars.high / bars.open)
-    down = np.log(bars.low / bars.close) * np.log(bars.low / bars.open)
+    parkinson = np.sqrt(rolling_mean(log_ratio(bars.high, bars.low) ** 2, window) / (4.0 * math.log(2.0)))
+    up = log_ratio(bars.high, bars.close) * log_ratio(bars.high, bars.open)
+    down = log_ratio(bars.low, bars.close) * log_ratio(bars.low, bars.open)
     drift_free = rolling_mean(up + down, window)
     overnight = np.full(len(bars), np.nan)
-    overnight[1:] = np.log(bars.open[1:] / bars.close[:-1])
+    overnight[1:] = log_ratio(bars.open[1:], bars.close[:-1])
     share = 0.34 / (1.34 + (window + 1.0) / (window - 1.0))
-    inside = rolling_std(np.log(bars.close / bars.open), window) ** 2
+    inside = rolling_std(log_ratio(bars.close, bars.open), window) ** 2
     both = settled(rolling_std, overnight, window) ** 2 + share * inside + (1.0 - share) * drift_free
     steady, full = (np.sqrt(np.maximum(variance, 0.0)) for variance in (drift_free, both))
     return parkinson, steady, np.log(np.maximum(full, PRICE_FLOOR_SHARE) / np.maximum(steady, PRICE_FLOOR_SHARE))
@@ -164,7 +164,7 @@ def channels(bars: Bars) -> tuple[np.ndarray, ...]:
     top, bottom = rolling_max(bars.high, 20), rolling_min(bars.low, 20)
     return (
         2.0 * bars.close_mean_std_20[1] / (1.5 * bars.yardstick),
-        ratio(bars.close - bottom, top - bottom, 0.5),
+        ratio(bars.close - bottom, beyond_tie(top - bottom, bars.close), 0.5),
         (top - bottom) / bars.yardstick,
     )
 

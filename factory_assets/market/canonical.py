@@ -22,6 +22,7 @@ from factory_assets.vocabulary.instruments import Instrument
 from factory_assets.vocabulary.settings import MarketSettings
 from factory_assets.vocabulary.timeframes import DAY_US, MINUTE_US
 
+_DAYS_MAX = 1 << 16
 _PRICES = ("open", "high", "low", "close")
 _COLUMNS = ("source_file", "expiry", "open_time", *_PRICES, "volume")
 
@@ -115,7 +116,12 @@ def _sorted(raw: pd.DataFrame, instrument: Instrument) -> tuple[np.ndarray, Minu
             f"row with {list(_COLUMNS)}"
         )
     open_us = times_us(raw["open_time"], "raw open_time")
-    delivery = delivery_indices(raw["expiry"], (open_us // DAY_US).astype(np.int32))
+    timeless = int((open_us == np.iinfo(np.int64).min).sum())
+    if timeless:
+        raise BadInputError(f"{instrument.symbol}: {timeless} raw rows have no open_time. Correct the raw files.")
+    # A corrupt time far off the calendar is quarantined later; here it only must not overflow.
+    days = np.clip(open_us // DAY_US, 0, _DAYS_MAX).astype(np.int32)
+    delivery = delivery_indices(raw["expiry"], days)
     prices = np.vstack([raw[name].to_numpy(dtype=np.float64) for name in _PRICES])
     volume = raw["volume"].to_numpy(dtype=np.float64)
     files = pd.factorize(raw["source_file"], sort=True)[0]

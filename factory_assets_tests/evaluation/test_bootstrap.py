@@ -6,7 +6,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
-from factory_assets.evaluation.bootstrap import SessionResampler, auc_samples, drawdown_samples, session_sums
+from factory_assets.evaluation.bootstrap import (
+    Estimate,
+    SessionResampler,
+    auc_samples,
+    drawdown_samples,
+    session_sums,
+)
 from factory_assets.vocabulary.errors import BadInputError
 
 
@@ -14,12 +20,12 @@ def _resampler(sessions, resamples=50, seed=5, confidence=0.95):
     return SessionResampler.of(sessions, resamples=resamples, confidence=confidence, seed=seed)
 
 
-def _pairs(score, positive, group, weight):
-    """AUC by comparing every pair of one group, in plain Python; a row of weight k is k rows."""
+def _pairs(score, positive, weight):
+    """AUC by comparing every pair, in plain Python; a row of weight k is k rows."""
     wins = pairs = 0.0
     for i in range(len(score)):
         for j in range(len(score)):
-            if positive[i] and not positive[j] and group[i] == group[j]:
+            if positive[i] and not positive[j]:
                 both = weight[i] * weight[j]
                 pairs += both
                 wins += both * (1.0 if score[i] > score[j] else 0.5 if score[i] == score[j] else 0.0)
@@ -46,24 +52,30 @@ def test_totals_equal_sums_over_repeated_rows():
 
 @settings(deadline=None, max_examples=60)
 @given(st.integers(0, 10_000))
-def test_auc_equals_all_pairs_within_groups(seed):
+def test_auc_equals_all_pairs(seed):
     rng = np.random.default_rng(seed)
     n, sessions = int(rng.integers(0, 40)), 5
     score = rng.choice([0.1, 0.2, 0.5, 0.9], size=n) if seed % 2 else rng.random(n)
-    positive, group, session = rng.random(n) < 0.5, rng.integers(-1, 3, n), rng.integers(0, sessions, n)
+    positive, session = rng.random(n) < 0.5, rng.integers(0, sessions, n)
     counts = np.vstack([np.ones(sessions), _resampler(sessions, 3, seed).counts])
-    got = auc_samples(score, positive, group, session, counts)
-    want = [_pairs(score, positive, group, row[session]) for row in counts]
+    got = auc_samples(score, positive, session, counts)
+    want = [_pairs(score, positive, row[session]) for row in counts]
     assert got == pytest.approx(want, nan_ok=True)
 
 
-def test_auc_of_one_group_equals_scikit_learn_with_weights():
+def test_auc_equals_scikit_learn_with_weights():
     rng = np.random.default_rng(1)
     positive, session = rng.random(3000) < 0.4, rng.integers(0, 40, 3000)
     score = np.round(positive * 0.3 + rng.normal(size=3000), 2)
     counts = _resampler(40, 5).counts
-    got = auc_samples(score, positive, np.zeros(3000, dtype=int), session, counts)
+    got = auc_samples(score, positive, session, counts)
     assert got == pytest.approx([roc_auc_score(positive, score, sample_weight=row[session]) for row in counts])
+
+
+def test_estimate_widened_and_shifted():
+    estimate = Estimate(value=1.0, low=0.5, high=2.0, rows=7)
+    assert estimate.widened(2.0) == Estimate(value=1.0, low=0.0, high=3.0, rows=7)
+    assert estimate.shifted(-0.5) == Estimate(value=0.5, low=0.0, high=1.5, rows=7)
 
 
 def _path_drawdown(trades):

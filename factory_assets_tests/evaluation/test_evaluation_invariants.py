@@ -35,6 +35,7 @@ def _failed(result, frames=None, labels=None, last_day=None):
         result,
         predictions=models(w, "oof") if frames is None else frames,
         labels=w.labels if labels is None else labels,
+        splits=w.splits,
         instrument=w.instrument,
         barriers=BARRIERS,
         settings=FAST,
@@ -106,7 +107,7 @@ def test_models_on_other_keys_are_found(oof):
 @pytest.mark.parametrize("metric", ["log_loss", "direction_skill"])
 def test_metric_that_is_not_what_the_rows_say_is_found(oof, metric):
     table = oof.table.copy()
-    table.loc[(table["model"] == "knowing") & (table["metric"] == metric), ["value", "low", "high"]] += 1e-6
+    table.loc[(table["model"] == "knowing") & (table["metric"] == metric), ["value", "low", "high"]] += 1e-5
     assert _failed(replace(oof, table=table)) == {"metrics_recomputed"}
 
 
@@ -126,6 +127,6 @@ def test_decision_after_the_studys_end_is_found(oof):
 def test_only_an_opened_period_may_leave_the_end_day_out(oof):
     w = world()
     shared = {"predictions": models(w, "oof"), "labels": w.labels, "instrument": w.instrument}
-    shared |= {"barriers": BARRIERS, "settings": FAST, "last_day": None}
+    shared |= {"splits": w.splits, "barriers": BARRIERS, "settings": FAST, "last_day": None}
     assert {v.name for v in evaluation_invariants(oof, **shared) if not v.passed} == {"no_sealed_decision"}
     assert all(v.passed for v in evaluation_invariants(replace(oof, period="test"), **shared))

@@ -1,13 +1,14 @@
 """Metrics against hand-made values, scikit-learn and repeated rows; direction skill of models that know nothing."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score, roc_auc_score
 from sklearn.metrics import log_loss as sklearn_log_loss
 
-from factory_assets.evaluation.bootstrap import SessionResampler
+from factory_assets.evaluation.bootstrap import Estimate, SessionResampler
 from factory_assets.evaluation.metrics import (
     ScoredRows,
     SessionOutcomes,
@@ -42,14 +43,17 @@ def _rows(seed=0, n=600, folds=4, knowledge=0.5):
     p = np.exp(logits)
     session = np.sort(rng.integers(0, SESSIONS, n))
     return ScoredRows(
-        probabilities=p / p.sum(axis=1, keepdims=True), label=label, fold=session * folds // SESSIONS, session=session
+        probabilities=p / p.sum(axis=1, keepdims=True),
+        label=label,
+        fold=session * folds // SESSIONS,
+        session=session,
+        up_share=np.full(n, 0.55),
     )
 
 
 def _take(rows, at):
-    return ScoredRows(
-        probabilities=rows.probabilities[at], label=rows.label[at], fold=rows.fold[at], session=rows.session[at]
-    )
+    columns = ("probabilities", "label", "fold", "session", "up_share")
+    return ScoredRows(**{name: getattr(rows, name)[at] for name in columns})
 
 
 def _one(probabilities, label):
@@ -59,6 +63,7 @@ def _one(probabilities, label):
         label=np.array(label, dtype=np.int8),
         fold=np.zeros(n, dtype=np.int64),
         session=np.zeros(n, dtype=np.int64),
+        up_share=np.full(n, 0.5),
     )
 
 
@@ -80,29 +85,44 @@ def test_probability_metrics_equal_scikit_learn(resampler):
     assert brier(rows, resampler).value == pytest.approx(((units - rows.probabilities) ** 2).sum() / len(rows))
     predicted = rows.probabilities.argmax(axis=1) - 1
     assert macro_f1(rows, resampler).value == pytest.approx(f1_score(rows.label, predicted, average="macro"))
-    one_fold = ScoredRows(
-        probabilities=rows.probabilities, label=rows.label, fold=np.zeros_like(rows.fold), session=rows.session
-    )
+    one_fit = replace(rows, fold=np.full_like(rows.fold, -1))
     touched = rows.label != 0
-    want = roc_auc_score(rows.label[touched] > 0, direction_score(rows.probabilities[touched]))
-    assert direction_auc(one_fold, resampler).value == pytest.approx(want)
-    assert direction_skill(one_fold, resampler).value == pytest.approx(want - 0.5)
+    p = rows.probabilities[touched]
+    want = roc_auc_score(rows.label[touched] > 0, p[:, 2] / (p[:, 0] + p[:, 2]))
+    assert direction_auc(one_fit, resampler).value == pytest.approx(want)
+    assert direction_skill(one_fit, resampler).value == pytest.approx(want - 0.5)
 
 
-def test_direction_auc_is_the_pair_weighted_mean_of_the_folds(resampler):
+def test_direction_score_is_the_lean_beyond_the_training_parts():
+    p = np.array([[0.2, 0.4, 0.4], [0.1, 0.7, 0.2], [0.0, 1.0, 0.0], [0.3, 0.1, 0.6]])
+    got = direction_score(p, np.array([0.5, 2 / 3, 0.5, 0.5]))
+    assert got == pytest.approx([math.log(2), 0.0, 0.0, math.log(2)], abs=1e-9)
+    assert got[0] == got[3]  # ties are exact
+    ends = direction_score(np.array([[0.0, 0.2, 0.8], [0.8, 0.2, 0.0]]), np.array([0.5, 0.5]))
+    assert np.isfinite(ends).all()
+    assert ends[0] > 20 > -20 > ends[1]
+
+
+def test_fits_that_learned_their_prior_only_have_no_direction(resampler):
     rows = _rows(folds=4)
-    wins = pairs = 0.0
-    for fold in range(4):
-        part = _take(rows, (rows.fold == fold) & (rows.label != 0))
-        up = part.label > 0
-        wins += roc_auc_score(up, direction_score(part.probabilities)) * up.sum() * (~up).sum()
-        pairs += up.sum() * (~up).sum()
-    assert direction_auc(rows, resampler).value == pytest.approx(wins / pairs)
+    share = np.array([0.4, 0.5, 0.55, 0.6])[rows.fold] + 1e-15
+    p = np.column_stack([0.7 * (1 - share), np.full(len(rows), 0.3), 0.7 * share])
+    known = replace(rows, probabilities=p, up_share=np.array([0.4, 0.5, 0.55, 0.6])[rows.fold])
+    assert direction_auc(known, resampler) == Estimate(value=0.5, low=0.5, high=0.5, rows=int((rows.label != 0).sum()))
+
+
+def test_interval_of_cross_fitted_rows_is_wider_than_the_sessions_own(resampler):
+    rows = _rows(folds=4)
+    one, many = (
+        direction_auc(replace(rows, fold=np.full_like(rows.fold, -1)), resampler),
+        direction_auc(rows, resampler),
+    )
+    assert many == one.widened(math.sqrt(2))
 
 
 @pytest.mark.parametrize("metric", [log_loss, brier, macro_f1, direction_auc])
 def test_intervals_equal_those_of_repeated_rows(metric, resampler):
-    rows = _rows(1, n=200)
+    rows = _rows(1, n=200, folds=1)
     values = []
     for draw in resampler.draws:
         at = np.concatenate([np.flatnonzero(rows.session == s) for s in draw])
@@ -146,42 +166,66 @@ def test_skill_is_paired_and_zero_against_itself(resampler):
         skill(rows, _rows(4), resampler)
 
 
-def _null_world(rng, folds=5, per_session=12, sessions=60):
-    """Outcomes that no model can know, but whose up share wanders from fold to fold; scores as a fold's fit makes them.
+def _cross_fitted(rng, *, lookbacks=(1200, 2400), sessions=48, bars=200, horizon=40, step=5, folds=4, drift=0.0):
+    """Rows of a random walk, predicted from slow trailing returns by a fit on the other folds (least squares).
 
-    A fit's intercept is the up share of the *other* folds, so it is low exactly where outcomes went up.
+    ``drift`` adds to every move the sign of a state that the features show; 0 leaves nothing to know.
     """
-    session = np.repeat(np.arange(sessions), per_session)
-    fold = session * folds // sessions
-    share = rng.uniform(0.35, 0.65, size=folds)
-    label = np.where(rng.random(len(session)) < share[fold], 1, -1)
-    touch = rng.random(len(session)) < 0.7
-    label = np.where(touch, label, 0).astype(np.int8)
-    up = np.array([(label[(fold != f) & touch] == 1).mean() for f in range(folds)])
-    score = np.clip(up[fold] + 0.02 * rng.normal(size=len(session)), 0.01, 0.99)
-    p = np.column_stack([0.7 * (1 - score), np.full(len(session), 0.3), 0.7 * score])
-    return ScoredRows(probabilities=p, label=label, fold=fold, session=session)
+    warm = max(lookbacks)
+    moves = rng.standard_normal(warm + sessions * bars + horizon)
+    state = np.repeat(np.where(rng.random(len(moves) // bars + 1) < 0.5, 1.0, -1.0), bars)[: len(moves)]
+    path = np.r_[0.0, np.cumsum(moves + drift * state)]
+    at = warm + (np.arange(sessions)[:, None] * bars + np.arange(0, bars - horizon, step)).ravel()
+    session = np.repeat(np.arange(sessions), (bars - horizon) // step)
+    move = path[at + horizon] - path[at]
+    label = np.where(np.abs(move) < 1.5, 0, np.sign(move)).astype(np.int8)
+    x = np.column_stack([(path[at] - path[at - k]) / math.sqrt(k) for k in lookbacks])
+    if drift:
+        x = np.column_stack([x, state[at]])
+    x = np.column_stack([np.ones(len(x)), x])
+    fold, touched = session * folds // sessions, label != 0
+    up, up_share = np.zeros(len(x)), np.zeros(len(x))
+    for f in range(folds):
+        first, last = session[fold == f].min(), session[fold == f].max()
+        train = touched & ((session < first) | (session > last + 4))
+        beta = np.linalg.lstsq(x[train], (label[train] > 0).astype(float), rcond=None)[0]
+        up[fold == f] = np.clip(x[fold == f] @ beta, 0.01, 0.99)
+        up_share[fold == f] = (label[train] > 0).mean()
+    p = np.column_stack([0.8 * (1 - up), np.full(len(up), 0.2), 0.8 * up])
+    return ScoredRows(probabilities=p, label=label, fold=fold, session=session, up_share=up_share)
 
 
-def test_direction_skill_of_models_that_know_nothing_is_centred_on_zero_where_pooling_is_not():
+def _plain_auc(rows):
+    touched = rows.label != 0
+    return roc_auc_score(rows.label[touched] > 0, rows.probabilities[touched, 2])
+
+
+def test_direction_skill_of_fits_that_know_nothing_is_centred_on_zero_where_the_usual_forms_are_not():
     rng = np.random.default_rng(11)
-    within, pooled, above, below = [], [], 0, 0
-    r = SessionResampler.of(60, resamples=200, confidence=0.98, seed=1)
-    for _ in range(150):
-        rows = _null_world(rng)
+    ours, pooled, within, above, below = [], [], [], 0, 0
+    r = SessionResampler.of(48, resamples=200, confidence=0.98, seed=1)
+    worlds = 200
+    for _ in range(worlds):
+        rows = _cross_fitted(rng)
         estimate = direction_skill(rows, r)
-        within.append(estimate.value)
+        ours.append(estimate.value)
         above, below = above + (estimate.low > 0), below + (estimate.high < 0)
-        one = ScoredRows(
-            probabilities=rows.probabilities, label=rows.label, fold=np.zeros_like(rows.fold), session=rows.session
-        )
-        pooled.append(direction_skill(one, SessionResampler.of(60, resamples=1, confidence=0.9, seed=1)).value)
-    error = np.std(within) / math.sqrt(len(within))
-    assert abs(np.mean(within)) < 3 * error
-    assert error < 0.004
-    assert np.mean(pooled) < -0.05  # what pooling makes of the same nothing
-    assert above <= 6  # 1 % each side is promised; 6 of 150 has a chance below 1 in 1,000
-    assert below <= 6
+        pooled.append(_plain_auc(rows) - 0.5)
+        within.append(np.mean([_plain_auc(_take(rows, rows.fold == f)) for f in range(4)]) - 0.5)
+    error = np.std(ours) / math.sqrt(worlds)
+    assert error < 0.006
+    assert abs(np.mean(ours)) < 3 * error
+    assert np.mean(pooled) < -3 * error
+    assert np.mean(within) > 3 * error
+    # 1 % each side is promised; more than 7 of 200 has a chance of 1 in 1,000.
+    assert above <= 7
+    assert below <= 7
+
+
+def test_direction_skill_finds_a_planted_state_in_cross_fitted_rows():
+    r = SessionResampler.of(48, resamples=200, confidence=0.98, seed=1)
+    rng = np.random.default_rng(12)
+    assert all(direction_skill(_cross_fitted(rng, drift=0.15), r).low > 0 for _ in range(5))
 
 
 def test_planted_knowledge_has_positive_direction_skill(resampler):

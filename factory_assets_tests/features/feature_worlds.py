@@ -120,6 +120,8 @@ def hostile(rng: np.random.Generator, rows: int, symbol="MGC") -> pd.DataFrame:
     extra = np.where(kind == "normal", np.round(rng.random(len(times)), 1), 0.0)
     closes = np.minimum(times + 60 * MINUTE_US, calendar.close_us[np.searchsorted(calendar.trade_day, day)])
     volume = np.where(rng.random(len(times)) < 0.4, 0.0, rng.integers(1, 10**6, len(times)))
+    # Prices that differ in the last bit only: rounding must never decide a branch.
+    close = np.where(rng.random(len(close)) < 0.3, np.nextafter(close, np.inf), close)
     prices = {
         "open": openings,
         "high": np.maximum(openings, close) + extra,

@@ -32,7 +32,7 @@ class Past:
 
     def returns(self, count, back=0):
         end = len(self.c) - back
-        return [math.log(self.c[k] / self.c[k - 1]) for k in range(end - count, end)]
+        return [snapped(self.c[k], self.c[k - 1]) for k in range(end - count, end)]
 
     def ranges(self):
         out = [self.h[0] - self.l[0]]
@@ -83,8 +83,14 @@ def yard(p):
     return max(atr(p), FLOOR * p.c[-1])
 
 
-def share(top, bottom, fallback):
-    return top / bottom if bottom > 0 else fallback
+def share(top, bottom, fallback, price=0.0):
+    return top / bottom if bottom > TIE * price else fallback
+
+
+def snapped(a, b):
+    """Log of a price over another; prices within 1e-9 of each other are equal."""
+    value = math.log(a / b)
+    return 0.0 if abs(value) <= TIE else value
 
 
 def rsi(period):
@@ -125,8 +131,8 @@ def cci(p):
 
 def aroon(p):
     top, bottom = p.h[-26:], p.l[-26:]
-    since_top = next(k for k in range(26) if top[25 - k] == max(top))
-    since_bottom = next(k for k in range(26) if bottom[25 - k] == min(bottom))
+    since_top = next(k for k in range(26) if top[25 - k] >= max(top) * (1 - TIE))
+    since_bottom = next(k for k in range(26) if bottom[25 - k] <= min(bottom) * (1 + TIE))
     return 100 * ((25 - since_top) - (25 - since_bottom)) / 25
 
 
@@ -134,7 +140,7 @@ def span_share(which):
     def run(p):
         o, h, low, c = p.o[-1], p.h[-1], p.l[-1], p.c[-1]
         top = {"body": c - o, "up": h - max(o, c), "down": min(o, c) - low, "close": c - low}[which]
-        return share(top, h - low, 0.5 if which == "close" else 0.0)
+        return share(top, h - low, 0.5 if which == "close" else 0.0, c)
 
     return run
 
@@ -165,14 +171,14 @@ def line_fit(p):
     mt, my = 9.5, sum(y) / 20
     cross = sum((t - mt) * (v - y[-1] - (my - y[-1])) for t, v in enumerate(y))
     total, time = sum((v - my) ** 2 for v in y), sum((t - mt) ** 2 for t in range(20))
-    flat = max(y) == min(y)
+    flat = statistics.pstdev(y) <= TIE * y[-1]
     return cross / time, 0.0 if flat else cross * cross / (time * total)
 
 
 def efficiency(k):
     def run(p):
         way = sum(abs(p.c[j] - p.c[j - 1]) for j in range(len(p.c) - k, len(p.c)))
-        return share(p.c[-1] - p.c[-1 - k], way, 0.0)
+        return share(p.c[-1] - p.c[-1 - k], way, 0.0, p.c[-1])
 
     return run
 
@@ -182,12 +188,12 @@ def vortex(p):
     tr = p.ranges()
     up = sum(abs(p.h[k] - p.l[k - 1]) for k in rows)
     down = sum(abs(p.l[k] - p.h[k - 1]) for k in rows)
-    return share(up - down, sum(tr[k] for k in rows), 0.0)
+    return share(up - down, sum(tr[k] for k in rows), 0.0, p.c[-1])
 
 
 def chop(p):
     width = max(p.h[-14:]) - min(p.l[-14:])
-    value = sum(p.ranges()[-14:]) / width if width > 0 else 14.0
+    value = sum(p.ranges()[-14:]) / width if width > TIE * p.c[-1] else 14.0
     return 100 * math.log10(min(max(value, 1.0), 14.0)) / math.log10(14)
 
 
@@ -197,7 +203,7 @@ def rms(p, k):
 
 def parkinson(p):
     return math.sqrt(
-        sum(math.log(a / b) ** 2 for a, b in zip(p.h[-20:], p.l[-20:], strict=True)) / 20 / (4 * math.log(2))
+        sum(snapped(a, b) ** 2 for a, b in zip(p.h[-20:], p.l[-20:], strict=True)) / 20 / (4 * math.log(2))
     )
 
 
@@ -205,13 +211,13 @@ def rs_variance(p):
     total = 0.0
     for k in range(-20, 0):
         o, h, low, c = p.o[k], p.h[k], p.l[k], p.c[k]
-        total += math.log(h / c) * math.log(h / o) + math.log(low / c) * math.log(low / o)
+        total += snapped(h, c) * snapped(h, o) + snapped(low, c) * snapped(low, o)
     return max(total / 20, 0.0)
 
 
 def yang_zhang(p):
-    night = [math.log(p.o[k] / p.c[k - 1]) for k in range(len(p.c) - 20, len(p.c))]
-    inside = [math.log(c / o) for o, c in zip(p.o[-20:], p.c[-20:], strict=True)]
+    night = [snapped(p.o[k], p.c[k - 1]) for k in range(len(p.c) - 20, len(p.c))]
+    inside = [snapped(c, o) for o, c in zip(p.o[-20:], p.c[-20:], strict=True)]
     k = 0.34 / (1.34 + 21 / 19)
     full = statistics.variance(night) + k * statistics.variance(inside) + (1 - k) * rs_variance(p)
     return math.log(max(math.sqrt(full), FLOOR) / max(math.sqrt(rs_variance(p)), FLOOR))
@@ -253,7 +259,7 @@ def obv(p):
 
 def chaikin(p):
     def where(k):
-        return 2 * share(p.c[k] - p.l[k], p.h[k] - p.l[k], 0.5) - 1
+        return 2 * share(p.c[k] - p.l[k], p.h[k] - p.l[k], 0.5, p.c[k]) - 1
 
     rows = range(len(p.c) - 20, len(p.c))
     return share(sum(where(k) * p.v[k] for k in rows), sum(p.v[k] for k in rows), 0.0)
@@ -291,7 +297,7 @@ def relative(p, k):
 
 def amihud(p):
     rows = [k for k in range(len(p.c) - 20, len(p.c)) if p.v[k] > 0]
-    return sum(abs(math.log(p.c[k] / p.c[k - 1])) / relative(p, k) for k in rows) / len(rows) if rows else 0.0
+    return sum(abs(snapped(p.c[k], p.c[k - 1])) / relative(p, k) for k in rows) / len(rows) if rows else 0.0
 
 
 def covariance(x, y):
@@ -300,7 +306,7 @@ def covariance(x, y):
 
 
 def correlation(x, y):
-    if max(x) == min(x) or max(y) == min(y):
+    if min(covariance(x, x), covariance(y, y)) <= TIE**2:
         return 0.0
     return covariance(x, y) / math.sqrt(covariance(x, x) * covariance(y, y))
 
@@ -317,7 +323,7 @@ def kyle(p):
 def roll(p):
     now, before = p.returns(20), p.returns(20, back=1)
     value = -covariance(now, before)
-    return 2 * math.sqrt(value) if value > max(TIE * covariance(now, now), FLOOR**2) else 0.0
+    return 2 * math.sqrt(value) if value > TIE * covariance(now, now) else 0.0
 
 
 def corwin(p):
@@ -331,17 +337,16 @@ def corwin(p):
 
 
 def abdi(p):
-    middle = [(math.log(a) + math.log(b)) / 2 for a, b in zip(p.h, p.l, strict=True)]
+    middle = [math.sqrt(a * b) for a, b in zip(p.h, p.l, strict=True)]
     terms = [
-        (math.log(p.c[k - 1]) - middle[k - 1]) * (math.log(p.c[k - 1]) - middle[k])
-        for k in range(len(p.c) - 20, len(p.c))
+        snapped(p.c[k - 1], middle[k - 1]) * snapped(p.c[k - 1], middle[k]) for k in range(len(p.c) - 20, len(p.c))
     ]
     value = sum(terms) / 20
-    return 2 * math.sqrt(value) if value > max(TIE * sum(abs(t) for t in terms) / 20, FLOOR**2) else 0.0
+    return 2 * math.sqrt(value) if value > TIE * sum(abs(t) for t in terms) / 20 else 0.0
 
 
 def bulk(p, k):
-    window = [math.log(p.c[j] / p.c[j - 1]) for j in range(k - 19, k + 1)]
+    window = [snapped(p.c[j], p.c[j - 1]) for j in range(k - 19, k + 1)]
     sigma = math.sqrt(sum(r * r for r in window) / 20)
     return p.v[k] * (2 * statistics.NormalDist().cdf(window[-1] / sigma) - 1) if sigma > 0 else 0.0
 
@@ -390,7 +395,8 @@ def variance_ratio(p):
 
 def rank(p):
     last = p.c[-60:]
-    return (sum(x < last[-1] for x in last) + 0.5 * sum(x == last[-1] for x in last)) / 60
+    ties = sum(abs(x - last[-1]) <= TIE * last[-1] for x in last)
+    return (sum(x < last[-1] * (1 - TIE) for x in last) + 0.5 * ties) / 60
 
 
 def session_before(p):
@@ -401,7 +407,7 @@ def session_before(p):
 def session_place(p):
     rows = p.blocks()[-1]
     top, bottom = max(p.h[k] for k in rows), min(p.l[k] for k in rows)
-    return share(p.c[-1] - bottom, top - bottom, 0.5)
+    return share(p.c[-1] - bottom, top - bottom, 0.5, p.c[-1])
 
 
 def opening(p):
@@ -443,7 +449,7 @@ def points(p):
 
 
 ORACLES = {
-    **{f"log_return_{k}": (lambda p, k=k: math.log(p.c[-1] / p.c[-1 - k])) for k in (1, 3, 5, 10, 20, 60)},
+    **{f"log_return_{k}": (lambda p, k=k: snapped(p.c[-1], p.c[-1 - k])) for k in (1, 3, 5, 10, 20, 60)},
     **{f"rsi_{k}": rsi(k) for k in (7, 14, 21)},
     "stochastic_k_14": stoch,
     "stochastic_d_14_3": lambda p: sum(stoch(p, back) for back in range(3)) / 3,
@@ -477,10 +483,12 @@ ORACLES = {
     "parkinson_vol_20": parkinson,
     "rogers_satchell_vol_20": lambda p: math.sqrt(rs_variance(p)),
     "yang_zhang_ratio_20": yang_zhang,
-    "bollinger_position_20": lambda p: share(p.c[-1] - sum(p.c[-20:]) / 20, 2 * statistics.pstdev(p.c[-20:]), 0.0),
+    "bollinger_position_20": lambda p: share(
+        p.c[-1] - sum(p.c[-20:]) / 20, 2 * statistics.pstdev(p.c[-20:]), 0.0, 2 * p.c[-1]
+    ),
     "bollinger_width_20": lambda p: 4 * statistics.pstdev(p.c[-20:]) / (sum(p.c[-20:]) / 20),
     "squeeze_20": lambda p: 2 * statistics.pstdev(p.c[-20:]) / (1.5 * yard(p)),
-    "donchian_position_20": lambda p: share(p.c[-1] - min(p.l[-20:]), max(p.h[-20:]) - min(p.l[-20:]), 0.5),
+    "donchian_position_20": lambda p: share(p.c[-1] - min(p.l[-20:]), max(p.h[-20:]) - min(p.l[-20:]), 0.5, p.c[-1]),
     "donchian_width_20_atr": lambda p: (max(p.h[-20:]) - min(p.l[-20:])) / yard(p),
     "vol_of_vol_60": vol_of_vol,
     "downside_share_20": downside,

@@ -143,6 +143,7 @@ def test_conflicting_rows_are_both_quarantined_as_they_came() -> None:
         ({"open_time": pd.Timestamp("2022-01-24 23:05:30", tz="UTC")}, "off_minute"),
         ({"open_time": pd.Timestamp("2022-01-23 15:00", tz="UTC")}, "outside_session"),
         ({"open_time": pd.Timestamp("1971-01-01", tz="UTC")}, "outside_session"),
+        ({"open_time": pd.Timestamp("2261-01-01", tz="UTC")}, "outside_session"),
         ({"low": 1500.0}, "spike"),
     ],
 )
@@ -207,6 +208,11 @@ def test_a_hole_longer_than_a_months_life_is_an_error() -> None:
         (gold_minutes().drop(columns="volume"), BadInputError, "lack columns .'volume'."),
         (gold_minutes().iloc[:0], BadInputError, "0 rows"),
         (gold_minutes().assign(open_time=lambda f: f["open_time"].dt.tz_localize(None)), NaiveTimestampError, "raw"),
+        (
+            gold_minutes().assign(open_time=pd.NaT).astype({"open_time": "datetime64[us, UTC]"}),
+            BadInputError,
+            "no open_t",
+        ),
         (gold_minutes().assign(high=0.05), BadInputError, "none of 600 raw rows is valid .off_tick: 600"),
         (gold_minutes().assign(expiry="MGC?2"), BadInputError, "names as MGCG3"),
     ],

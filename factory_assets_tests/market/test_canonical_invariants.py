@@ -176,6 +176,7 @@ def test_early_closes_are_checked_by_the_wall_clock() -> None:
     assert "bars after the session's close: 1" in failed(raw, replace(good, bars=bars))["sessions_and_ticks"]
 
 
+@pytest.mark.slow
 def test_real_gold_passes(real_data) -> None:
     minutes = read_folder(real_data / "MGC_databento", MGC).minutes
     canonical = build_canonical(minutes, MGC, CALENDAR, SETTINGS)

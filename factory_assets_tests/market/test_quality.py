@@ -136,6 +136,7 @@ def test_later_bars_do_not_change_a_verdict() -> None:
     assert flagged(rows[:160]) == flagged(rows) == [150]
 
 
+@pytest.mark.slow
 def test_no_spike_in_two_years_of_real_gold_news_included(real_data) -> None:
     raw = read_folder(real_data / "MGC_databento", MGC).minutes
     open_us = raw["open_time"].astype("int64").to_numpy()

@@ -10,7 +10,7 @@ import pytest
 
 from factory_assets.market.readers import read_file, read_folder
 from factory_assets.market.readers.declaration import Declaration
-from factory_assets.vocabulary.errors import BadInputError, ForeignContractError
+from factory_assets.vocabulary.errors import BadInputError, ForeignContractError, UserError
 from factory_assets.vocabulary.instruments import instrument
 from factory_assets_tests.market.dbn_files import UNDEFINED_PRICE, dbn_bytes, write_dbn
 
@@ -87,6 +87,26 @@ def test_damage_is_named(tmp_path: Path) -> None:
     write_dbn(tmp_path / "new.dbn", content[:3] + b"\x09" + content[4:])
     with pytest.raises(BadInputError, match="version 9"):
         read(tmp_path / "new.dbn")
+
+
+def test_any_damage_is_read_or_refused_in_words(tmp_path: Path) -> None:
+    content, rng = dbn_bytes(NAMES, ROWS), np.random.default_rng(8)
+    refused = 0
+    for trial in range(600):
+        damaged = bytearray(content)
+        for place in rng.integers(0, len(content), rng.integers(1, 4)):
+            damaged[place] = rng.integers(256)
+        path = write_dbn(
+            tmp_path / "a.dbn", bytes(damaged[: rng.integers(len(content))] if trial % 3 == 0 else damaged)
+        )
+        try:
+            found = read(path)
+        except UserError as problem:
+            refused += 1
+            assert "a.dbn" in str(problem)
+        else:
+            assert found.rows_read == len(found.minutes) + found.spread_rows
+    assert 300 < refused < 600
 
 
 @pytest.mark.parametrize(

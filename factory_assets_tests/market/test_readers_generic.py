@@ -160,6 +160,11 @@ def test_folders_that_cannot_be_read(tmp_path: Path) -> None:
     folder(tmp_path)
     with pytest.raises(BadInputError, match="expected the folder"):
         read_folder(tmp_path / "a.csv", MES)
+    (tmp_path / "2025").mkdir()
+    (tmp_path / "2025" / "c.csv").write_text(ROWS, encoding="utf-8")
+    with pytest.raises(BadInputError, match=r"subfolders \['2025'\]"):
+        read_folder(tmp_path, MES)
+    (tmp_path / "2025" / "c.csv").unlink()
     write_dbn(tmp_path / "b.dbn", b"")
     with pytest.raises(BadInputError, match="files of several formats"):
         read_folder(tmp_path, MES)

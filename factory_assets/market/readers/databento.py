@@ -166,7 +166,10 @@ def _symbols(rows: np.ndarray, metadata: Any, path: Path) -> tuple[list[str], np
     codes = np.full(len(rows), -1, dtype=np.int64)
     for code, name in enumerate(names):
         for interval in metadata.mappings[name]:
-            position = positions.get(int(interval["symbol"])) if interval["symbol"] else None
+            number = interval["symbol"]
+            if number and not (number.isascii() and number.isdigit()):
+                raise BadInputError(f"{path}: damaged DBN header: {name} maps to {number!r}. Download the file again.")
+            position = positions.get(int(number)) if number else None
             if position is None:
                 continue
             members = order[starts[position] : starts[position + 1]]
@@ -174,7 +177,7 @@ def _symbols(rows: np.ndarray, metadata: Any, path: Path) -> tuple[list[str], np
             codes[members[(days[members] >= first) & (days[members] < last)]] = code
     lost = np.flatnonzero(codes < 0)
     if len(lost):
-        moment = np.datetime64(int(rows["ts_event"][lost[0]]), "ns")
+        moment = rows["ts_event"][lost[:1]].view("M8[ns]")[0]
         raise BadInputError(
             f"{path}: {len(lost)} records without a symbol (first: instrument id {rows['instrument_id'][lost[0]]} at "
             f"{moment} UTC). Download the file again with its symbology."

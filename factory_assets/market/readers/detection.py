@@ -75,7 +75,7 @@ def data_files(folder: Path) -> tuple[str, list[Path]]:
     Raises
     ------
     BadInputError
-        No such folder, no data files, or files of several formats.
+        No such folder, no data files, files of several formats, or data files in subfolders.
     """
     if not folder.is_dir():
         what = "is a file; expected the folder that holds it" if folder.exists() else "no such folder"
@@ -88,10 +88,18 @@ def data_files(folder: Path) -> tuple[str, list[Path]]:
     if not found:
         known = sorted(suffix for suffixes in FORMATS.values() for suffix in suffixes)
         raise BadInputError(f"{folder}: no raw files; expected some of {known}. Put the vendor's files there.")
+    nested = [p.name for p in sorted(folder.iterdir()) if p.is_dir() and _holds_data(p)]
+    if nested:
+        raise BadInputError(f"{folder}: raw files in subfolders {nested[:5]} would be left out. Put all in one folder.")
     if len(found) > 1:
         listing = "; ".join(f"{name}: {len(files)} files, e.g. {files[0].name}" for name, files in found.items())
         raise BadInputError(f"{folder}: files of several formats ({listing}). Keep one format a folder.")
     return next(iter(found.items()))
+
+
+def _holds_data(folder: Path) -> bool:
+    suffixes = tuple(suffix for known in FORMATS.values() for suffix in known)
+    return any(path.is_file() and _is_data(path, suffixes) for path in folder.iterdir())
 
 
 def _is_data(path: Path, suffixes: tuple[str, ...]) -> bool:

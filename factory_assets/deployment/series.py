@@ -1,0 +1,288 @@
+"""The canonical series, live: minutes of all months in, finished bars of the front month out.
+
+The batch side is :mod:`factory_assets.market.canonical` and :mod:`factory_assets.market.ladder`; this file keeps the
+current session's minutes, applies the same rules and the same functions, and forgets what nothing looks back on.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pandas as pd
+
+from factory_assets.deployment.bad_prints import BadPrints
+from factory_assets.deployment.minute import Minute, moment_us
+from factory_assets.deployment.tape import SessionTape
+from factory_assets.deployment.trailing import TrailingBars
+from factory_assets.market.expiry import delivery_indices, parse_expiry
+from factory_assets.market.ladder import build_ladder
+from factory_assets.market.quality import KEPT, REASONS, MinuteArrays, broken_rules
+from factory_assets.market.rolls import choose_fronts, next_front, roll_ratio
+from factory_assets.market.sessions import SessionCalendar, Sessions
+from factory_assets.vocabulary.errors import BadInputError, ForeignContractError
+from factory_assets.vocabulary.frames import from_us, times_us
+from factory_assets.vocabulary.instruments import Instrument
+from factory_assets.vocabulary.settings import MarketSettings
+from factory_assets.vocabulary.timeframes import BASE_MINUTES, DAY_US, MINUTE_US
+
+AFTER_DECISION = "after_decision"
+"""Reason of bars that arrive after the base bar they belong to was decided; history has no such case."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_COLUMNS = ("expiry", "open_time", "open", "high", "low", "close", "volume")
+
+
+@dataclass(frozen=True)
+class _Opening:
+    """What the first minute of a session changes: the front month and the factor from traded to adjusted prices."""
+
+    front: str | None
+    ratio: float
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A minute that may enter the series, and the session it opens, if it does."""
+
+    minute: Minute
+    open_us: int
+    session: int
+    opening: _Opening | None
+
+
+class LiveSeries:
+    """Front-month minutes of the current session and finished bars before, with bounded memory.
+
+    Parameters
+    ----------
+    instrument : Instrument
+        Product of the bars.
+    settings : MarketSettings
+        Roll share and bad-print limit.
+    rows_needed : mapping of int to int
+        Timeframe in minutes to the finished bars kept of it; base bars among them.
+    """
+
+    def __init__(self, instrument: Instrument, settings: MarketSettings, rows_needed: Mapping[int, int]) -> None:
+        self.counts: Counter[str] = Counter()
+        self.front: str | None = None
+        self._instrument = instrument
+        self._settings = settings
+        self._sessions = SessionCalendar.of(instrument).sessions
+        self._bad_prints = BadPrints(instrument, self._sessions, settings.spike_scale_multiple)
+        self._bars = {minutes: TrailingBars(instrument.symbol, minutes, rows) for minutes, rows in rows_needed.items()}
+        # Relative to the first month seen: features do not change when all prices are multiplied by a constant.
+        self._ratio = 1.0
+        self._tape: SessionTape | None = None
+        self._decided_us = -1
+        self._pending_us: int | None = None
+        self._base_bar_minutes = 0
+
+    @property
+    def warm(self) -> bool:
+        """Whether every timeframe holds all the bars that are looked back on."""
+        return all(bars.warm for bars in self._bars.values())
+
+    @property
+    def pending_us(self) -> int | None:
+        """Close of the base bar that has minutes of the front month and was not decided yet, if there is one."""
+        return self._pending_us
+
+    @property
+    def current_session(self) -> Sessions:
+        """The session going on."""
+        tape = self._require_tape()
+        return self._sessions.take(np.array([tape.session]))
+
+    @property
+    def base_bar_minutes(self) -> int:
+        """Minutes that traded in the base bar closed last."""
+        return self._base_bar_minutes
+
+    def judge(self, minute: Minute) -> Accepted | None:
+        """Whether a minute may enter; None if it is set aside (and counted). Changes nothing else.
+
+        Raises
+        ------
+        BadInputError, ForeignContractError
+            As :meth:`factory_assets.deployment.predictor.Predictor.update`.
+        """
+        self._check_product(minute.expiry)
+        open_us = moment_us(minute.open_time)
+        prices = np.array([[minute.open], [minute.high], [minute.low], [minute.close]])
+        arrays = MinuteArrays(
+            np.zeros(1, dtype=np.int64), np.array([open_us]), prices, np.array([float(minute.volume)])
+        )
+        reason = int(broken_rules(arrays, self._instrument, self._sessions)[0])
+        if reason != KEPT:
+            self._set_aside(REASONS[reason])
+            return None
+        return self._placed(minute, open_us, int(self._sessions.locate(np.array([open_us]))[0]))
+
+    def append(self, accepted: Accepted) -> None:
+        """Let an accepted minute enter."""
+        if accepted.opening is not None:
+            self._open_session(accepted)
+        tape, minute = self._require_tape(), accepted.minute
+        tape.append(accepted.open_us, minute)
+        self._bad_prints.remember(minute, accepted.open_us)
+        if minute.expiry == self.front:
+            self.counts["front"] += 1
+            self._pending_us = self._base_close_us(accepted)
+        else:
+            self.counts["other_expiry" if self.front is not None else "first_session"] += 1
+
+    def close_bars(self, decision_us: int) -> Mapping[int, TrailingBars]:
+        """Trailing bars of each timeframe as known at a decision; minutes before it no longer enter."""
+        self._finish_bars(decision_us)
+        self._decided_us = decision_us
+        self._pending_us = None
+        return self._bars
+
+    def take_history(self, minutes: pd.DataFrame) -> None:
+        """Let many minutes enter, in order of time and later months first; no decision is made on the way."""
+        missing = [name for name in _COLUMNS if name not in minutes.columns]
+        if missing:
+            raise BadInputError(f"history of {self._instrument.symbol}: columns {missing} missing; expected {_COLUMNS}")
+        if len(minutes) == 0:
+            return
+        for expiry in pd.unique(minutes["expiry"]):
+            self._check_product(str(expiry))
+        open_us = times_us(minutes["open_time"], "history open_time")
+        delivery = delivery_indices(minutes["expiry"], (open_us // DAY_US).astype(np.int32))
+        order = np.lexsort((-delivery, open_us))
+        open_us, delivery = open_us[order], delivery[order]
+        names = minutes["expiry"].astype(str).to_numpy(dtype=object)[order]
+        prices = np.vstack([minutes[name].to_numpy(dtype=np.float64)[order] for name in _COLUMNS[2:6]])
+        volume = minutes["volume"].to_numpy(dtype=np.float64)[order]
+        reasons = broken_rules(MinuteArrays(delivery, open_us, prices, volume), self._instrument, self._sessions)
+        session = self._sessions.locate(open_us)
+        rows = zip(names, open_us.tolist(), *prices.tolist(), volume.tolist(), strict=True)
+        for row, reason, number in zip(rows, reasons.tolist(), session.tolist(), strict=True):
+            if reason != KEPT:
+                self._set_aside(REASONS[reason])
+                continue
+            # Only its numbers are used from here on; the moment stays as integer microseconds.
+            minute = _minute(*row)
+            accepted = self._placed(minute, row[1], number)
+            if accepted is not None:
+                self.append(accepted)
+
+    def _placed(self, minute: Minute, open_us: int, session: int) -> Accepted | None:
+        """Order, duplicates and bad prints: the rules that need the bars before."""
+        tape = self._tape
+        if tape is not None and session < tape.session:
+            raise BadInputError(
+                f"bar of {minute.expiry} at {from_us(np.array([open_us]))[0]}: its session is over; the current one is "
+                f"of {np.int64(tape.trade_day).astype('datetime64[D]')}. Send bars in time order; nothing was changed."
+            )
+        same = tape is not None and session == tape.session
+        if tape is not None and same:
+            last_us = tape.last_us(minute.expiry)
+            if open_us <= last_us:
+                self._repeated(tape, minute, open_us, last_us)
+                return None
+            if minute.expiry == self.front and open_us < self._decided_us:
+                self._set_aside(AFTER_DECISION)
+                return None
+            tape.check_room(minute.expiry)
+        if self._bad_prints.suspects(minute, open_us):
+            # History keeps a bad print among the bars the next one is measured against.
+            self._bad_prints.remember(minute, open_us)
+            self._set_aside("spike")
+            return None
+        return Accepted(minute, open_us, session, None if same else self._opening(session))
+
+    def _repeated(self, tape: SessionTape, minute: Minute, open_us: int, last_us: int) -> None:
+        equal = tape.month(minute.expiry).holds(open_us, minute)
+        if equal is None:
+            raise BadInputError(
+                f"bar of {minute.expiry} at {from_us(np.array([open_us]))[0]} comes after the one of "
+                f"{from_us(np.array([last_us]))[0]}: going back in time. Send each month's bars in time order; nothing "
+                "was changed."
+            )
+        if equal:
+            self.counts["exact_duplicates"] += 1
+        else:
+            self._set_aside("conflicting_duplicate")
+
+    def _set_aside(self, reason: str) -> None:
+        self.counts[f"quarantined_{reason}"] += 1
+
+    def _check_product(self, expiry: str) -> None:
+        parts = parse_expiry(expiry)
+        if parts is None or parts.root != self._instrument.symbol:
+            raise ForeignContractError(
+                f"bar of {expiry!r} given to a predictor of {self._instrument.symbol}: expected an outright month of "
+                f"it ({self._instrument.symbol}{self._instrument.delivery_months[0]}7). Nothing was changed."
+            )
+
+    def _opening(self, session: int) -> _Opening:
+        """Front month and factor of a new session, from the volumes of the one before."""
+        tape = self._tape
+        if tape is None:
+            return _Opening(front=None, ratio=self._ratio)
+        volumes, front = tape.volumes(), self.front
+        if front is None:
+            front = self._first_front(tape)
+        day = int(self._sessions.trade_day[session])
+        choice = next_front(
+            front,
+            volumes,
+            previous_day=tape.trade_day,
+            trade_day=day,
+            instrument=self._instrument,
+            roll_volume_share=self._settings.roll_volume_share,
+        )
+        if not choice.rolled:
+            return _Opening(front=front, ratio=self._ratio)
+        joined, _, _ = roll_ratio(tape.closes(front), tape.closes(choice.expiry))
+        return _Opening(front=choice.expiry, ratio=self._ratio * joined)
+
+    def _first_front(self, tape: SessionTape) -> str:
+        volume = pd.DataFrame(
+            {"trade_day": tape.trade_day, "expiry": list(tape.volumes()), "volume": list(tape.volumes().values())}
+        )
+        return str(choose_fronts(volume, self._instrument, self._settings.roll_volume_share)["expiry"].iloc[0])
+
+    def _open_session(self, accepted: Accepted) -> None:
+        if self._tape is not None:
+            if self.front is None:
+                self.front = self._first_front(self._tape)
+            self._finish_bars(int(self._sessions.close_us[self._tape.session]))
+        assert accepted.opening is not None
+        self.front, self._ratio = accepted.opening.front, accepted.opening.ratio
+        self._tape = SessionTape(accepted.session, int(self._sessions.trade_day[accepted.session]))
+        self._pending_us = None
+
+    def _base_close_us(self, accepted: Accepted) -> int:
+        sessions = self._sessions
+        open_us, close_us = (int(array[accepted.session]) for array in (sessions.open_us, sessions.close_us))
+        step = BASE_MINUTES * MINUTE_US
+        return min(open_us + ((accepted.open_us - open_us) // step + 1) * step, close_us)
+
+    def _finish_bars(self, until_us: int) -> None:
+        """Move the bars of the current session that closed by ``until_us`` to the trailing ones."""
+        tape, front = self._require_tape(), self.front
+        if front is None or len(tape.month(front)) == 0:
+            return
+        ladder = build_ladder(tape.canonical(front, self._ratio), self.current_session)
+        for minutes, bars in self._bars.items():
+            close_us = times_us(ladder[minutes]["close_time"])
+            first, stop = np.searchsorted(close_us, [bars.last_close_us, until_us], side="right")
+            if stop > first:
+                bars.extend(ladder[minutes].iloc[first:stop])
+                if minutes == BASE_MINUTES:
+                    self._base_bar_minutes = int(ladder[minutes]["minutes"].iloc[stop - 1])
+
+    def _require_tape(self) -> SessionTape:
+        if self._tape is None:
+            raise BadInputError("no minute has been taken yet")
+        return self._tape
+
+
+def _minute(expiry: str, open_us: int, open_: float, high: float, low: float, close: float, volume: float) -> Minute:
+    moment = _EPOCH + timedelta(microseconds=open_us)
+    return Minute(expiry=expiry, open_time=moment, open=open_, high=high, low=low, close=close, volume=volume)

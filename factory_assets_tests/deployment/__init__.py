@@ -1,0 +1,1 @@
+"""Tests of release bundles, the live predictor and its parity with batch."""
