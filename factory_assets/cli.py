@@ -5,6 +5,7 @@ go to standard output (``--json`` where a list is printed), progress and message
 """
 
 import json
+import math
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -16,12 +17,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
-from factory_assets.vocabulary.errors import BadInputError, FactoryError, UnknownNameError
+from factory_assets.vocabulary.errors import BadInputError, FactoryError
 from factory_assets.vocabulary.home import FactoryHome
 from factory_assets.vocabulary.instruments import instrument
 from factory_assets.vocabulary.partition import PartitionKey
-from factory_assets.vocabulary.settings import PROFILES
+from factory_assets.vocabulary.settings import PROFILES, load_settings
 
 app = typer.Typer(
     help="An ML factory for systematic futures trading.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -47,7 +49,7 @@ def demo() -> None:
     """Run the whole factory on the planted SIMULATED world and say where everything is."""
     from factory_assets.market.synthetic import write_world
 
-    home = FactoryHome.from_environment()
+    home = _ready_home("fast")
     folder = home.raw / "SIM"
     if not folder.exists():
         write_world(folder, world="planted", seed=DEMO_SEED, sessions_count=DEMO_SESSIONS)
@@ -66,10 +68,13 @@ def ingest(
     if detect:
         from factory_assets.market.readers import detect as propose
 
-        out.print(propose(_folder(raw), instrument(contract)).to_toml(), markup=False, highlight=False)
+        found = propose(_folder(raw), instrument(contract))
+        err.print("\n".join(found.evidence), markup=False, highlight=False, soft_wrap=True)
+        out.print(found.declaration.to_toml(), markup=False, highlight=False, soft_wrap=True)
         return
     from factory_assets.orchestration.raw_folder import accept_raw
 
+    _ready_home("fast")
     read, copied = accept_raw(raw, contract, home)
     counted = ", ".join(f"{name} {count}" for name, count in read.counts.items())
     err.print(
@@ -164,7 +169,7 @@ def evaluate(
             raise BadInputError(
                 '--open-test needs --reason "…": every opening of the test period is recorded for ever.'
             )
-        page = _finish([opening(build_definitions(), key, reason=reason, home=FactoryHome.from_environment())], give_page=True)
+        page = _finish([opening(build_definitions(), key, reason=reason, home=_ready_home("fast"))], give_page=True)
         err.print(f"Test report: {page}")
         return
     from factory_assets.orchestration.inspect_store import table_rows
@@ -221,16 +226,28 @@ def main() -> None:
 
 
 def _run(contract: str, horizons: list[int], *, until: str | None, profile: str) -> None:
-    if profile not in PROFILES:
-        raise UnknownNameError(f"--profile {profile!r}: expected one of {', '.join(PROFILES)}")
     PartitionKey(contract)
+    home = _ready_home(profile)
     from factory_assets.orchestration.build import build_definitions
     from factory_assets.orchestration.run_contract import run_contract
 
-    home = FactoryHome.from_environment()
     with _progress() as announce:
-        outcomes = run_contract(build_definitions(), contract, horizons, home=home, profile=profile, until=until, announce=announce)
+        outcomes = run_contract(
+            build_definitions(), contract, horizons, home=home, profile=profile, until=until, announce=announce
+        )
     _finish(outcomes)
+
+
+def _ready_home(profile: str) -> FactoryHome:
+    """The home, after everything that can be wrong with it was looked at and before anything is changed."""
+    from factory_assets.orchestration.instance import instance_folder
+
+    home = FactoryHome.from_environment()
+    if home.root.exists() and not home.root.is_dir():
+        raise BadInputError(f"FACTORY_HOME={home.root} is a file; name a folder, or one that may be made.")
+    instance_folder(home)
+    load_settings(profile, home.settings_file)
+    return home
 
 
 def _finish(outcomes: list[Any], *, give_page: bool = False) -> Path | None:
@@ -297,7 +314,7 @@ def _print_study(contract: str) -> None:
 
 def _print_rows(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
     if as_json:
-        sys.stdout.write(json.dumps(rows, default=str, indent=1) + "\n")
+        sys.stdout.write(json.dumps(_plain(rows), default=str, indent=1, allow_nan=False) + "\n")
         return
     if not rows:
         out.print("no rows")
@@ -306,5 +323,15 @@ def _print_rows(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
     for name in rows[0]:
         table.add_column(name, overflow="fold")
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        # Text, not markup: a value such as "['labels']" is no style.
+        table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
     out.print(table)
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no NaN and no infinity: they become null."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, list) else value

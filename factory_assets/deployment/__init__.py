@@ -10,6 +10,7 @@ computes a feature, a roll or a cost of its own: live calls the batch functions.
 from factory_assets.deployment.batch import batch_rows, score
 from factory_assets.deployment.bundle import load_bundle, write_bundle
 from factory_assets.deployment.minute import Minute
+from factory_assets.deployment.parity import prove_release
 from factory_assets.deployment.prediction import Prediction
 from factory_assets.deployment.predictor import Predictor
 from factory_assets.deployment.release import Release
@@ -21,6 +22,7 @@ __all__ = [
     "Release",
     "batch_rows",
     "load_bundle",
+    "prove_release",
     "score",
     "write_bundle",
 ]

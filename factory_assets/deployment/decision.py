@@ -116,7 +116,8 @@ class Decider:
                 self._last[minutes] = (trailing.last_close_us, values.iloc[-1:])
         tables = {minutes: self._last[minutes][1] for minutes in pool}
         tabular = build_tabular(np.array([decision_us]), session.trade_day, tables, pool)
-        return tabular[list(self._release.columns)].to_numpy(dtype=np.float32)
+        # After decision_time and trade_date, the columns are the pool's in its order: the release's.
+        return tabular.iloc[:, 2:].to_numpy(dtype=np.float32)
 
     def _market_state(self, base: TrailingBars) -> tuple[float, float, bool]:
         """ATR in traded points (NaN if there is none), cost in points, and whether the last bar is an event."""

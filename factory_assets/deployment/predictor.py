@@ -103,15 +103,12 @@ class Predictor:
         accepted = self._series.judge(minute)
         if accepted is None:
             return None
-        # The months of one minute arrive one by one: only a minute that begins after the close proves that it is over.
-        pending_us = self._series.pending_us
-        late = None
-        if pending_us is not None and accepted.open_us >= pending_us:
-            late = self._decide(pending_us, late=True)
+        overdue_us = self._series.overdue_us(accepted)
+        late = None if overdue_us is None else self._decide(overdue_us, late=True)
         self._series.append(accepted)
-        pending_us = self._series.pending_us
-        if pending_us is not None and accepted.open_us + MINUTE_US >= pending_us:
-            return self._decide(pending_us, late=False, earlier=late)
+        completed_us = self._series.completed_us(accepted)
+        if completed_us is not None:
+            return self._decide(completed_us, late=False, earlier=late)
         return late
 
     def advance(self, now: datetime) -> Prediction | None:

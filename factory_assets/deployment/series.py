@@ -134,11 +134,28 @@ class LiveSeries:
         else:
             self.counts["other_expiry" if self.front is not None else "first_session"] += 1
 
+    def overdue_us(self, accepted: Accepted) -> int | None:
+        """Close of the pending base bar if the minute, about to enter, proves that it is over; else None.
+
+        The months of one minute arrive one by one: only a minute that begins at the close or later proves it.
+        """
+        pending_us = self._pending_us
+        return pending_us if pending_us is not None and accepted.open_us >= pending_us else None
+
+    def completed_us(self, accepted: Accepted) -> int | None:
+        """Close of the pending base bar if the minute, just entered, is the last of it; else None."""
+        ends = accepted.minute.expiry == self.front and accepted.open_us + MINUTE_US == self._pending_us
+        return self._pending_us if ends else None
+
+    def pass_over(self, decision_us: int) -> None:
+        """Leave a decision of history behind; minutes before it no longer enter."""
+        self._decided_us = decision_us
+        self._pending_us = None
+
     def close_bars(self, decision_us: int) -> Mapping[int, TrailingBars]:
         """Trailing bars of each timeframe as known at a decision; minutes before it no longer enter."""
         self._finish_bars(decision_us)
-        self._decided_us = decision_us
-        self._pending_us = None
+        self.pass_over(decision_us)
         return self._bars
 
     def take_history(self, minutes: pd.DataFrame) -> None:
@@ -167,8 +184,15 @@ class LiveSeries:
             # Only its numbers are used from here on; the moment stays as integer microseconds.
             minute = _minute(*row)
             accepted = self._placed(minute, row[1], number)
-            if accepted is not None:
-                self.append(accepted)
+            if accepted is None:
+                continue
+            overdue_us = self.overdue_us(accepted)
+            if overdue_us is not None:
+                self.pass_over(overdue_us)
+            self.append(accepted)
+            completed_us = self.completed_us(accepted)
+            if completed_us is not None:
+                self.pass_over(completed_us)
 
     def _placed(self, minute: Minute, open_us: int, session: int) -> Accepted | None:
         """Order, duplicates and bad prints: the rules that need the bars before."""

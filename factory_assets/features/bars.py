@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from factory_assets.features.kernels import beyond_tie, log_ratio, moves, ratio, session_numbers
+from factory_assets.features.kernels import FLOOR_SHARE, beyond_tie, log_ratio, moves, ratio, session_numbers
 from factory_assets.indicators import rolling_mean_std, true_range, wilder_atr
 from factory_assets.market.sessions import SessionCalendar, Sessions
 from factory_assets.vocabulary.errors import BadInputError, ForeignContractError, UnknownNameError
@@ -21,7 +21,7 @@ COLUMNS = (
 _NUMBERS = ("open", "high", "low", "close", "volume", "adjustment_ratio")
 # Divisors in price never fall below a hundredth of a basis point of the price: flat stretches stay finite, and the
 # floor scales with the price.
-PRICE_FLOOR_SHARE = 1e-6
+PRICE_FLOOR_SHARE = FLOOR_SHARE
 
 
 @dataclass(frozen=True, eq=False)

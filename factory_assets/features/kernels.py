@@ -10,6 +10,8 @@ import numba
 import numpy as np
 
 TIE_SHARE = 1e-9
+# Averages that have decayed to a hundredth of a basis point of the price are the remnant of a flat stretch.
+FLOOR_SHARE = 1e-6
 
 
 @numba.njit(cache=True)
@@ -104,7 +106,8 @@ def directional(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Wilder's +DI, -DI and ADX (0 to 100) with ties inside the band counted as no movement.
 
-    Averages start as plain means of their first ``period`` values. Without range the indices are 0.
+    Averages start as plain means of their first ``period`` values. The indices are 0 while the average range is below
+    0.01 basis points of the price.
     """
     n = len(close)
     plus, minus, adx = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
@@ -124,8 +127,9 @@ def directional(
             range_mean += (ranges[i] - range_mean) / period
         if i < period:
             continue
-        plus[i] = 100.0 * up_mean / range_mean if range_mean > band else 0.0
-        minus[i] = 100.0 * down_mean / range_mean if range_mean > band else 0.0
+        floor = FLOOR_SHARE * close[i]
+        plus[i] = 100.0 * up_mean / range_mean if range_mean > floor else 0.0
+        minus[i] = 100.0 * down_mean / range_mean if range_mean > floor else 0.0
         both = plus[i] + minus[i]
         spread = 100.0 * abs(plus[i] - minus[i]) / both if both > TIE_SHARE else 0.0
         if i < 2 * period:

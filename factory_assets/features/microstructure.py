@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from factory_assets.features.bars import Bars, settled
+from factory_assets.features.bars import PRICE_FLOOR_SHARE, Bars, settled
 from factory_assets.features.family import FeatureFamily, Output, family
 from factory_assets.features.kernels import (
     TIE_SHARE,
@@ -67,7 +67,7 @@ def spreads(bars: Bars) -> tuple[np.ndarray, ...]:
     Roll: 2 sqrt(-cov(r, previous r)). Corwin-Schultz: mean of 2 (e^a - 1) / (1 + e^a) over pairs of bars,
     a = (sqrt(2b) - sqrt(b)) / (3 - 2 sqrt 2) - sqrt(g / (3 - 2 sqrt 2)), b the two squared ln(H/L), g that of the
     pair; negative pairs count 0. Abdi-Ranaldo: sqrt(mean of 4 ln(C/m) ln(C/next m)), m = sqrt(H L), taken one bar
-    later, when the next m is known. Covariances within 1e-9 of the variance are 0.
+    later, when the next m is known. Spreads below 0.01 basis points count as 0.
 
     References
     ----------
@@ -128,8 +128,9 @@ def _previous(values: np.ndarray) -> np.ndarray:
 
 
 def _positive(values: np.ndarray, size: np.ndarray) -> np.ndarray:
-    """Values, or 0 where they are below 1e-9 of ``size``: a root would turn their rounding into digits."""
-    return np.where(values <= TIE_SHARE * size, 0.0, values)
+    """Values, or 0 below 1e-9 of ``size`` and for spreads below 0.01 bp: a root would turn rounding into digits."""
+    least = np.maximum(TIE_SHARE * size, (0.5 * PRICE_FLOOR_SHARE) ** 2)
+    return np.where(values <= least, 0.0, values)
 
 
 def _corwin_schultz(bars: Bars) -> np.ndarray:

@@ -7,7 +7,7 @@ Belongs here: oscillators of the close and its recent range. Does not: distances
 import numpy as np
 import talib
 
-from factory_assets.features.bars import Bars, log_change, settled
+from factory_assets.features.bars import PRICE_FLOOR_SHARE, Bars, log_change, settled
 from factory_assets.features.family import FeatureFamily, Output, family
 from factory_assets.features.kernels import TIE_SHARE, rows_since_extreme
 from factory_assets.features.spec import Span
@@ -56,7 +56,8 @@ def log_returns(bars: Bars) -> tuple[np.ndarray, ...]:
 def rsi(bars: Bars) -> tuple[np.ndarray, ...]:
     """100 x average gain / (average gain + average loss), Wilder's averages (TA-Lib RSI).
 
-    50 where the average move is below 1e-9 of the price: TA-Lib says 0 there, by a threshold in absolute points.
+    50 where the average move is below 0.01 basis points of the price, the remnant of a long flat stretch: TA-Lib says 0
+    there, by a threshold in absolute points.
 
     References
     ----------
@@ -65,7 +66,7 @@ def rsi(bars: Bars) -> tuple[np.ndarray, ...]:
     values = []
     for period in _RSI_BARS:
         moved = wilder_atr(bars.close, bars.close, bars.close, period)
-        values.append(np.where(moved <= TIE_SHARE * bars.close, 50.0, talib.RSI(bars.close, period)))
+        values.append(np.where(moved <= PRICE_FLOOR_SHARE * bars.close, 50.0, talib.RSI(bars.close, period)))
     return tuple(values)
 
 

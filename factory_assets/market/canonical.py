@@ -102,7 +102,7 @@ def build_canonical(
     kept = kept[np.argsort(minutes.open_us[kept], kind="stable")]
     rolls = _rolls(fronts, minutes, names, session, sessions, rows)
     bars = _bars(minutes, names, sessions.trade_day[session], kept, rolls)
-    quarantine = _quarantine(raw, order[reason != KEPT], reason[reason != KEPT])
+    quarantine = _quarantine(raw, order, reason)
     counts = _counts(raw, names, exact, reason, fronts, kept, rolls)
     return Canonical(bars=bars, quarantine=quarantine, rolls=rolls, counts=counts)
 
@@ -125,7 +125,8 @@ def _sorted(raw: pd.DataFrame, instrument: Instrument) -> tuple[np.ndarray, Minu
     prices = np.vstack([raw[name].to_numpy(dtype=np.float64) for name in _PRICES])
     volume = raw["volume"].to_numpy(dtype=np.float64)
     files = pd.factorize(raw["source_file"], sort=True)[0]
-    order = np.lexsort((files, volume, *prices[::-1], open_us, delivery))
+    copies = (raw["source_row"].to_numpy(),) if "source_row" in raw.columns else ()
+    order = np.lexsort((*copies, files, volume, *prices[::-1], open_us, delivery))
     minutes = MinuteArrays(delivery, open_us, prices, volume).take(order)
     return order, minutes, raw["expiry"].astype(str).to_numpy(dtype=object)[order]
 
@@ -195,18 +196,21 @@ def _bars(
     )
 
 
-def _quarantine(raw: pd.DataFrame, positions: np.ndarray, reason: np.ndarray) -> pd.DataFrame:
-    """Refused rows as they came, with the rule's name, in an order their values decide."""
+def _quarantine(raw: pd.DataFrame, order: np.ndarray, reason: np.ndarray) -> pd.DataFrame:
+    """Refused rows as they came, with the rule's name; without row numbers, their place in the sorted rows is one."""
+    refused = np.flatnonzero(reason != KEPT)
+    positions, reason = order[refused], reason[refused]
+    row = raw["source_row"].to_numpy()[positions] if "source_row" in raw.columns else refused
     frame = raw.iloc[positions][["source_file", "expiry"]].reset_index(drop=True)
+    frame.insert(1, "source_row", row.astype(np.int64))
     frame["open_time"] = from_us(times_us(raw["open_time"].iloc[positions]))
     frame["reason"] = pd.Categorical.from_codes(reason, list(REASONS)).remove_unused_categories()
     for name in (*_PRICES, "volume"):
         frame[name] = raw[name].to_numpy(dtype=np.float64)[positions]
     for name in ("source_file", "expiry"):
         frame[name] = pd.Categorical(frame[name].astype(str))
-    keys = ["expiry", "open_time", "source_file", "reason"]
-    ordered = frame.assign(reason=frame["reason"].astype(str)).sort_values(keys, kind="stable").index
-    return frame.loc[ordered].reset_index(drop=True)
+    keys = ["expiry", "open_time", "source_file", "source_row"]
+    return frame.sort_values(keys, kind="stable", ignore_index=True)
 
 
 def _counts(

@@ -13,8 +13,8 @@ from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 
-from factory_assets.models.entry import ModelEntry
 from factory_assets.models.files import read_folder, seal, unseal, write_folder
+from factory_assets.models.model_entry import ModelEntry
 from factory_assets.models.parameters import ModelParameters
 from factory_assets.models.samples import Samples, checked_features, checked_samples
 from factory_assets.vocabulary.errors import BadInputError, ConfigurationError, IntegrityError, NotFittedError

@@ -11,7 +11,7 @@ from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from factory_assets.models.entry import ModelEntry, SearchRange
+from factory_assets.models.model_entry import ModelEntry, SearchRange
 from factory_assets.models.parameters import ModelParameters
 from factory_assets.vocabulary.errors import ConfigurationError, UnknownNameError
 

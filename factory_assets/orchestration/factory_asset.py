@@ -82,7 +82,7 @@ def factory_asset(
         )
         def definition(
             context: dg.AssetExecutionContext, factory: dg.ResourceParam[FactoryResource]
-        ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+        ) -> Iterator[dg.AssetCheckResult | dg.AssetMaterialization | dg.MaterializeResult]:
             yield from _materialize(context, factory, body, outputs, reads, settings_sections)
 
         return definition
@@ -97,9 +97,9 @@ def _materialize(
     outputs: Sequence[Output],
     reads: Sequence[str],
     settings_sections: Sequence[str],
-) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult]:
+) -> Iterator[dg.AssetCheckResult | dg.AssetMaterialization | dg.MaterializeResult]:
     verdicts: dict[tuple[str, str], list[tuple[str, Verdict]]] = {}
-    results: dict[str, dict[str, Any]] = {}
+    written: dict[str, dict[str, dict[str, Any]]] = {}
     problems: list[tuple[str, FactoryError]] = []
     for text in context.partition_keys:
         key = PartitionKey.parse(str(text))
@@ -113,7 +113,7 @@ def _materialize(
             _block_if_broken(work, outputs, products)
             for output in outputs:
                 manifest = _publish(work, output, products, settings_sections)
-                results[output.name] = _metadata(output, products[output.name], manifest)
+                written.setdefault(str(text), {})[output.name] = _metadata(output, products[output.name], manifest)
         except FactoryError as problem:
             problems.append((str(key), problem))
     for output in outputs:
@@ -122,6 +122,7 @@ def _materialize(
             if found:
                 yield _check_result(output, name, found)
     if problems:
+        yield from _written_all_the_same(written, outputs)
         first = problems[0][1]
         raise dg.Failure(
             description="\n".join(f"{key}: {problem}" for key, problem in problems),
@@ -129,10 +130,25 @@ def _materialize(
             allow_retries=False,
         ) from first
     for output in outputs:
-        metadata = results[output.name]
-        yield dg.MaterializeResult(
-            asset_key=output.key, metadata=metadata, data_version=dg.DataVersion(metadata["sha256"])
-        )
+        if len(written) == 1:
+            (metadata,) = (made[output.name] for made in written.values())
+            version = dg.DataVersion(metadata["sha256"])
+            yield dg.MaterializeResult(asset_key=output.key, metadata=metadata, data_version=version)
+            continue
+        # One result stands for every partition of a range; what differs between them is added partition by partition.
+        for text, made in written.items():
+            context.add_asset_metadata(made[output.name], asset_key=output.key, partition_key=text)
+        yield dg.MaterializeResult(asset_key=output.key)
+
+
+def _written_all_the_same(
+    written: Mapping[str, Mapping[str, Mapping[str, Any]]], outputs: Sequence[Output]
+) -> Iterator[dg.AssetMaterialization]:
+    """Partitions of a failed range that were published: the UI shows what the store holds."""
+    for text, made in written.items():
+        for output in outputs:
+            if output.name in made:
+                yield dg.AssetMaterialization(asset_key=output.key, partition=text, metadata=made[output.name])
 
 
 def _complete(products: Mapping[str, Product], outputs: Sequence[Output]) -> None:

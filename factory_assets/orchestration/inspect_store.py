@@ -5,7 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from factory_assets.orchestration.outputs import CATALOGUE, Output
+from factory_assets.orchestration.assets import all_assets
+from factory_assets.orchestration.outputs import CATALOGUE, Catalogue, Output
+from factory_assets.orchestration.releases import released_folder
 from factory_assets.storage import Store
 from factory_assets.vocabulary.clock import system_clock
 from factory_assets.vocabulary.errors import StorageError
@@ -67,7 +69,7 @@ def validation_rows(home: FactoryHome) -> list[dict[str, Any]]:
 
 def table_rows(home: FactoryHome, name: str, key: PartitionKey) -> list[dict[str, Any]]:
     """Rows of one partition's table."""
-    schema = CATALOGUE[name].schema
+    schema = _catalogue()[name].schema
     assert schema is not None, f"{name} holds files"
     return open_store(home).read_table(schema, key).table.to_pylist()
 
@@ -82,15 +84,11 @@ def select_rows(home: FactoryHome, query: str) -> list[dict[str, Any]]:
 def bundle_folder(home: FactoryHome, key: PartitionKey) -> Path | None:
     """Folder of the partition's current release bundle; None if none was made."""
     store = open_store(home)
-    if store.status("bundle", CATALOGUE["bundle"].group, key) != "ready":
+    group = _catalogue()["bundle"].group
+    if store.status("bundle", group, key) != "ready":
         return None
-    loaded = store.read_files("bundle", CATALOGUE["bundle"].group, key)
+    loaded = store.read_files("bundle", group, key)
     return released_folder(home, key, loaded.files["digest.txt"].decode())
-
-
-def released_folder(home: FactoryHome, key: PartitionKey, digest: str) -> Path:
-    """Folder of the release with that digest."""
-    return home.releases / key.contract / str(key.horizon) / digest
 
 
 def describe(entry: Any) -> dict[str, Any]:
@@ -104,7 +102,12 @@ def describe(entry: Any) -> dict[str, Any]:
 def _partitions(store: Store) -> Iterator[tuple[Output, PartitionKey]]:
     contracts = [PartitionKey(symbol) for symbol in INSTRUMENTS]
     pairs = [PartitionKey(key.contract, horizon) for key in contracts for horizon in HORIZONS_BARS]
-    for output in CATALOGUE.all():
+    for output in _catalogue().all():
         for key in pairs if output.by_horizon else contracts:
             if store.status(output.name, output.group, key) != "missing":
                 yield output, key
+
+
+def _catalogue() -> Catalogue:
+    all_assets()
+    return CATALOGUE

@@ -9,18 +9,30 @@ from factory_assets.vocabulary.errors import BadInputError
 from factory_assets.vocabulary.home import PROJECT_ROOT, FactoryHome
 
 
+def instance_folder(home: FactoryHome) -> Path:
+    """DAGSTER_HOME: the user's if one is set, else a folder of the home. Nothing is made.
+
+    Raises
+    ------
+    BadInputError
+        A relative DAGSTER_HOME: Dagster would write beside the current folder.
+    """
+    named = os.environ.get("DAGSTER_HOME")
+    folder = Path(named) if named else home.dagster
+    if not folder.is_absolute():
+        raise BadInputError(f"DAGSTER_HOME={named!r} is relative; export it as an absolute path, or unset it.")
+    return folder
+
+
 def prepare_instance(home: FactoryHome) -> Path:
     """Put ``dagster.yaml`` into FACTORY_HOME/dagster and point DAGSTER_HOME at it, unless the user set one.
 
     Returns
     -------
     Path
-        DAGSTER_HOME, absolute: with a relative one Dagster would write beside the current folder.
+        DAGSTER_HOME.
     """
-    named = os.environ.get("DAGSTER_HOME")
-    folder = Path(named) if named else home.dagster
-    if not folder.is_absolute():
-        raise BadInputError(f"DAGSTER_HOME={named!r} is relative; export it as an absolute path, or unset it.")
+    folder = instance_folder(home)
     folder.mkdir(parents=True, exist_ok=True)
     target, template = folder / "dagster.yaml", PROJECT_ROOT / "dagster.yaml"
     if not target.exists() and template.exists():

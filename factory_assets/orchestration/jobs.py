@@ -29,13 +29,11 @@ def family_jobs(assets: list[dg.AssetsDefinition]) -> list[Any]:
         dg.define_asset_job(
             CONTRACT_JOB,
             selection=dg.AssetSelection.assets(*keys(by_horizon=False)),
-            partitions_def=CONTRACT,
             description="Raw files of one contract to bars, features and the study.",
         ),
         dg.define_asset_job(
             HORIZON_JOB,
             selection=dg.AssetSelection.assets(*keys(by_horizon=True)),
-            partitions_def=CONTRACT_HORIZON,
             description="Labels of one contract and horizon to models, evaluation, bundle and report.",
         ),
     ]

@@ -118,6 +118,10 @@ def _failures(result: dg.ExecuteInProcessResult) -> list[StepFailure]:
             continue
         code = told.metadata.get("exit_code")
         failures.append(
-            StepFailure(event.step_key or "run", told.description or "", int(code.value) if code is not None else 1)
+            StepFailure(
+                event.step_key or "run",
+                told.description or "",
+                code.value if code is not None and isinstance(code.value, int) else 1,
+            )
         )
     return failures

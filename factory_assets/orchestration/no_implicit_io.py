@@ -16,4 +16,4 @@ class NoImplicitIO(dg.IOManager):
 
     def load_input(self, context: dg.InputContext) -> Any:
         """Refuse: assets read through the store."""
-        raise FactoryError(f"{context.step_key} takes an implicit input; read it with Materialization.read.")
+        raise FactoryError(f"{context.name} is an implicit input; read it with Materialization.read.")

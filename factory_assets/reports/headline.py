@@ -28,6 +28,9 @@ def edge_sentences(table: pd.DataFrame, model: str) -> list[str]:
                 continue
             value, low, high = (float(rows.loc[metric, column]) for column in ("value", "low", "high"))
             above[str(period), metric] = low > 0
+            if pd.isna([value, low, high]).any():
+                sentences.append(f"{period}: {name} of {model} is not known: too few outcomes for an interval.")
+                continue
             side = "lies above zero" if low > 0 else "lies below zero" if high < 0 else "contains zero"
             sentences.append(
                 f"{period}: {name} of {model} is {value:,.4g}; its interval [{low:,.4g}, {high:,.4g}] {side}."

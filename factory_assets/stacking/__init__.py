@@ -14,6 +14,7 @@ from factory_assets.stacking.member_fit import fit_member
 from factory_assets.stacking.meta import FittedMeta, meta_inputs
 from factory_assets.stacking.oof import OutOfFold, out_of_fold, predict_val
 from factory_assets.stacking.probabilities import predictions_frame
+from factory_assets.stacking.split_rows import fold_rows, hold_out_rows
 
 __all__ = [
     "CrossFittedStack",
@@ -22,6 +23,8 @@ __all__ = [
     "OutOfFold",
     "cross_fit_meta",
     "fit_member",
+    "fold_rows",
+    "hold_out_rows",
     "meta_inputs",
     "oof_invariants",
     "out_of_fold",

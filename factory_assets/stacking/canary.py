@@ -16,7 +16,7 @@ from factory_assets.vocabulary.settings import SplitSettings
 from factory_assets.vocabulary.verdict import Verdict
 
 CANARY_MODEL = "logistic"
-CANARY_PARAMETERS: MappingProxyType[str, float] = MappingProxyType({"inverse_l2": 1.0})
+CANARY_PARAMETERS: MappingProxyType[str, float] = MappingProxyType({"inverse_l2": 0.1, "tolerance": 1e-4})
 """A weak penalty: the canary is meant to memorise whatever it is wrongly shown, and no early stopping holds it back."""
 
 _FLOOR = 1e-12

@@ -83,6 +83,8 @@ class TableSchema:
 
 
 _EXPIRY = Column("expiry", TEXT, "Delivery month traded, as the exchange names it (MGCG3)")
+_SOURCE_FILE = Column("source_file", TEXT, "Raw file the row was read from")
+_SOURCE_ROW = Column("source_row", INT, "Position of the row among the outright rows of its file, from 0")
 _OPEN_TIME = Column("open_time", TIME, "Start of the bar")
 _CLOSE_TIME = Column("close_time", TIME, "End of the bar: the moment the bar is known")
 _TRADE_DATE = Column("trade_date", DATE, "CME session the bar belongs to")
@@ -144,13 +146,14 @@ RAW_MINUTES = TableSchema(
     group="market",
     by_horizon=False,
     columns=(
-        Column("source_file", TEXT, "Raw file the row was read from"),
+        _SOURCE_FILE,
+        _SOURCE_ROW,
         _EXPIRY,
         _OPEN_TIME,
         *_PRICES,
         _VOLUME,
     ),
-    order_by=("expiry", "open_time", "source_file"),
+    order_by=("expiry", "open_time", "source_file", "source_row"),
 )
 CANONICAL_BARS = TableSchema(
     name="canonical_bars",
@@ -165,13 +168,14 @@ QUARANTINE = TableSchema(
     group="market",
     by_horizon=False,
     columns=(
-        Column("source_file", TEXT, "Raw file the row was read from"),
+        _SOURCE_FILE,
+        _SOURCE_ROW,
         _EXPIRY,
         _OPEN_TIME,
         Column("reason", TEXT, "Rule the row broke"),
         *(Column(c.name, c.type, c.meaning, nullable=True) for c in (*_PRICES, _VOLUME)),
     ),
-    order_by=("expiry", "open_time", "source_file", "reason"),
+    order_by=("expiry", "open_time", "source_file", "source_row"),
     may_be_empty=True,
 )
 ROLLS = TableSchema(

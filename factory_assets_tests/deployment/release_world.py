@@ -21,9 +21,10 @@ from factory_assets.vocabulary.instruments import instrument
 from factory_assets.vocabulary.settings import FactorySettings
 
 CONTRACT, HORIZON = "SIM", 20
-SESSIONS = 62
-# The March 2023 roll then happens in the last third, where val lies.
-FIRST_DATE = date(2023, 1, 3)
+SESSIONS = 80
+# Both rolls then matter: the one of December 2022 lies before the look-back of val, so that live and batch prices
+# differ by its ratio; the one of March 2023 lies in val.
+FIRST_DATE = date(2022, 12, 5)
 SMALL = {"lightgbm": {"num_iterations": 40}, "logistic": {}}
 
 

@@ -1,5 +1,7 @@
 """Baselines: shares of the training part, the two-feature container, marks over a roll, random traders."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -152,6 +154,12 @@ def test_random_trader_loses_the_cost_where_prices_do_not_move():
     assert trades == pytest.approx(50, abs=0.5)
     assert got.metrics["net_pnl_dollars"].value == pytest.approx(-1.875 * trades)
     assert got.metrics["hit_rate"].value == 0.0
+    rising = replace(still, exit_long=np.full(n, 102.0), exit_short=np.full(n, 102.0))
+    shared = {"session": still.trade_day.astype(int), "instrument": MES, "resampler": r, "seed": 0}
+    longs = random_entry(rising, trades=50, long_share=1.0, **shared).metrics
+    assert longs["net_pnl_dollars"].value == pytest.approx((10 - 1.875) * longs["trades"].value)
+    shorts = random_entry(rising, trades=50, long_share=0.0, **shared).metrics
+    assert shorts["net_pnl_dollars"].value == pytest.approx((-10 - 1.875) * shorts["trades"].value)
     with pytest.raises(BadInputError, match="at least 20 draws"):
         random_entry(
             still, trades=5, long_share=0.5, session=still.trade_day, instrument=MES, resampler=r, seed=0, draws=5

@@ -87,6 +87,10 @@ def share(top, bottom, fallback, price=0.0):
     return top / bottom if bottom > TIE * price else fallback
 
 
+def beyond_tie(distance, price):
+    return 0.0 if abs(distance) <= TIE * price else distance
+
+
 def snapped(a, b):
     """Log of a price over another; prices within 1e-9 of each other are equal."""
     value = math.log(a / b)
@@ -98,7 +102,7 @@ def rsi(period):
         moves = [0.0] + [b - a for a, b in itertools.pairwise(p.c)]
         gain = wilder([max(m, 0.0) for m in moves], period)[-1]
         loss = wilder([max(-m, 0.0) for m in moves], period)[-1]
-        return 50.0 if gain + loss <= TIE * p.c[-1] else 100 * gain / (gain + loss)
+        return 50.0 if gain + loss <= FLOOR * p.c[-1] else 100 * gain / (gain + loss)
 
     return run
 
@@ -160,8 +164,8 @@ def directional(p):
         up.append(rise if rise > band and rise - fall > band else 0.0)
         down.append(fall if fall > band and fall - rise > band else 0.0)
     size, plus, minus = wilder(p.ranges(), 14), wilder(up, 14), wilder(down, 14)
-    pdi = [100 * a / s if s > TIE * c else 0.0 for a, s, c in zip(plus[14:], size[14:], p.c[14:], strict=True)]
-    mdi = [100 * a / s if s > TIE * c else 0.0 for a, s, c in zip(minus[14:], size[14:], p.c[14:], strict=True)]
+    pdi = [100 * a / s if s > FLOOR * c else 0.0 for a, s, c in zip(plus[14:], size[14:], p.c[14:], strict=True)]
+    mdi = [100 * a / s if s > FLOOR * c else 0.0 for a, s, c in zip(minus[14:], size[14:], p.c[14:], strict=True)]
     dx = [100 * abs(a - b) / (a + b) if a + b > TIE else 0.0 for a, b in zip(pdi, mdi, strict=True)]
     return pdi[-1], mdi[-1], wilder([0.0, *dx], 14)[-1]
 
@@ -323,7 +327,7 @@ def kyle(p):
 def roll(p):
     now, before = p.returns(20), p.returns(20, back=1)
     value = -covariance(now, before)
-    return 2 * math.sqrt(value) if value > TIE * covariance(now, now) else 0.0
+    return 2 * math.sqrt(value) if value > max(TIE * covariance(now, now), FLOOR**2 / 4) else 0.0
 
 
 def corwin(p):
@@ -342,7 +346,7 @@ def abdi(p):
         snapped(p.c[k - 1], middle[k - 1]) * snapped(p.c[k - 1], middle[k]) for k in range(len(p.c) - 20, len(p.c))
     ]
     value = sum(terms) / 20
-    return 2 * math.sqrt(value) if value > TIE * sum(abs(t) for t in terms) / 20 else 0.0
+    return 2 * math.sqrt(value) if value > max(TIE * sum(abs(t) for t in terms) / 20, FLOOR**2 / 4) else 0.0
 
 
 def bulk(p, k):
@@ -462,7 +466,7 @@ ORACLES = {
     "lower_wick_share": span_share("down"),
     "close_location_share": span_share("close"),
     "range_atr": lambda p: (p.h[-1] - p.l[-1]) / yard(p),
-    "opening_gap_atr": lambda p: (p.o[-1] - p.c[-2]) / yard(p),
+    "opening_gap_atr": lambda p: beyond_tie(p.o[-1] - p.c[-2], p.c[-1]) / yard(p),
     **{f"distance_sma_{k}_atr": sma_distance(k) for k in (10, 20, 50, 100, 200)},
     **{f"distance_ema_{k}_atr": ema_distance(k) for k in (9, 21)},
     "slope_ema_21_5_atr": lambda p: (ema(p.c, 21)[-1] - ema(p.c, 21)[-6]) / yard(p),

@@ -14,6 +14,7 @@ from factory_assets.features.kernels import (
     directional,
     money_flow,
     moves,
+    opening_extremes,
     ratio,
     same_slot_mean,
     session_numbers,
@@ -227,6 +228,17 @@ def test_previous_session_landmarks():
     assert np.isnan(before_top[:3]).all()
 
 
+def test_opening_range_holds_the_bar_that_closes_with_it():
+    # Bars closing 10, 30 and 40 minutes after the open; the first session seen is masked.
+    elapsed = np.array([10, 10, 30, 40]) * MINUTE_US
+    top, bottom = opening_extremes(
+        np.array([9.0, 5.0, 7.0, 8.0]), np.array([1.0, 4.0, 3.0, 2.0]), elapsed, np.array([0, 1, 1, 1]), 30 * MINUTE_US
+    )
+    assert np.isnan(top[0])
+    assert top[1:].tolist() == [5.0, 7.0, 7.0]
+    assert bottom[1:].tolist() == [4.0, 3.0, 3.0]
+
+
 def test_flow_imbalance_of_one_sigma():
     # A return of one deviation: 2 Phi(1) - 1 = 0.6827 of the volume counts as bought.
     got = bulk_imbalance(np.array([0.01, -0.01]), np.array([0.01, 0.0]), np.array([100.0, 100.0]))
@@ -265,6 +277,9 @@ def test_costs_are_ticks_times_tick_size_over_atr():
     assert values["cost_atr"] / values["tick_atr"] == pytest.approx(2.3) or values["cost_atr"] / values[
         "tick_atr"
     ] == pytest.approx(3.3)
+    # Ranked only once twenty sessions after the first one seen are complete.
+    known = compute(frame, ["cost_atr"], minutes=60)
+    assert known.loc[known["cost_atr"].notna(), "trade_date"].iloc[0] == known["trade_date"].unique()[21]
     states = compute(frame, ["tick_atr", "cost_atr"], minutes=60).dropna()
     assert sorted(set((states["cost_atr"] / states["tick_atr"]).round(9))) == [2.3, 3.3]
 

@@ -41,5 +41,6 @@ def gold_minutes(
             part = pd.DataFrame({"open_time": from_us(open_us), **{k: v / 10 for k, v in ticks.items()}})
             parts.append(part.assign(source_file=f"{day[:7]}.csv", expiry=name, volume=volume))
     frame = pd.concat(parts, ignore_index=True)
-    columns = ["source_file", "expiry", "open_time", "open", "high", "low", "close", "volume"]
+    frame["source_row"] = frame.groupby("source_file").cumcount()
+    columns = ["source_file", "source_row", "expiry", "open_time", "open", "high", "low", "close", "volume"]
     return frame[columns].astype({"source_file": "category", "expiry": "category"})

@@ -106,6 +106,13 @@ def test_expiry_column_drops_and_counts_spreads(tmp_path: Path) -> None:
     assert (found.counts["rows_read"], found.counts["spread_rows"], found.counts["raw_rows"]) == (3, 1, 2)
 
 
+def test_rows_are_sorted_and_keep_their_place_in_the_file(tmp_path: Path) -> None:
+    header, first, second = ROWS.splitlines()
+    found = read_folder(folder(tmp_path, "\n".join([header, second, first, first]) + "\n"), MES)
+    assert times(found)[0] == "2026-06-01T14:00:00+0000"
+    assert found.minutes["source_row"].tolist() == [1, 2, 0]
+
+
 def test_the_real_ninjatrader_file(real_data: Path, tmp_path: Path) -> None:
     columns = {"time": 1, "open": 2, "high": 3, "low": 4, "close": 5, "volume": 6}
     text = (real_data / "MES_ninjatrader" / "mes_sep26_1min_1month_raw.txt").read_text(encoding="utf-8")

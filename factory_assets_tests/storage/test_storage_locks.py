@@ -94,6 +94,27 @@ print(child, flush=True)
         os.kill(child, 9)
 
 
+def test_a_forked_child_does_not_believe_it_holds_its_parents_lock(tmp_path):
+    script = f"""
+import os
+from pathlib import Path
+from factory_assets.storage.locks import file_lock
+from factory_assets.vocabulary.errors import LockTimeoutError
+path = Path({str(tmp_path / "a.lock")!r})
+with file_lock(path, 0):
+    child = os.fork()
+    if child == 0:
+        try:
+            with file_lock(path, 0):
+                os._exit(1)
+        except LockTimeoutError:
+            os._exit(0)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    assert out.stdout == "0\n"
+
+
 def test_partitions_lock_independently_and_publishing_waits_for_the_lock(tmp_path):
     store = local_store(tmp_path, lock_timeout_seconds=0.05)
     holder = _holder(tmp_path / "store" / ".locks" / "market.bars_5min.MGC.lock")

@@ -2,10 +2,11 @@
 
 from datetime import UTC, date, datetime
 
+import duckdb
 import pyarrow as pa
 import pytest
 
-from factory_assets.storage.sql import run_select
+from factory_assets.storage.sql import _sandbox, run_select
 from factory_assets.vocabulary.errors import (
     BadInputError,
     BlockedPartitionError,
@@ -118,6 +119,28 @@ def test_sealed_outcomes_are_no_view_even_when_they_exist(store):
         with pytest.raises(UnknownNameError) as refusal:
             run_select(store, query)
         assert "'sealed_outcomes'" not in str(refusal.value).partition("the views are")[2]
+
+
+def test_the_engine_itself_reaches_nothing_even_if_a_statement_got_past_the_walk(tmp_path):
+    (tmp_path / "secret.csv").write_text("swordfish\n")
+    frame_in_python = bars(1)
+    connection = _sandbox(threads=1, memory_limit_megabytes=100)
+    connection.execute("SET lock_configuration = true")
+    for statement in (
+        f"SELECT * FROM read_text('{tmp_path}/secret.csv')",  # noqa: S608
+        f"SELECT * FROM '{tmp_path}/secret.csv'",  # noqa: S608
+        f"COPY (SELECT 1) TO '{tmp_path}/out.csv'",
+        f"ATTACH '{tmp_path}/out.duckdb'",
+        "INSTALL httpfs",
+        "SET enable_external_access = true",
+        "SET python_enable_replacements = true",
+        "SELECT * FROM frame_in_python",
+        "SELECT getenv('HOME')",
+    ):
+        with pytest.raises(duckdb.Error):
+            connection.execute(statement)
+    assert frame_in_python.num_rows
+    assert [path.name for path in tmp_path.iterdir()] == ["secret.csv"]
 
 
 def test_a_blocked_or_damaged_partition_stops_only_queries_that_use_it(store, tmp_path):

@@ -1,5 +1,7 @@
 """What is accepted into a partition, what is refused, and what stays when it is."""
 
+import os
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -9,6 +11,7 @@ from factory_assets.vocabulary.errors import (
     BadInputError,
     BlockedPartitionError,
     ForeignContractError,
+    IntegrityError,
     InvariantViolationError,
     MissingPartitionError,
     NaiveTimestampError,
@@ -326,6 +329,24 @@ def test_folders_that_are_not_the_stores_are_ignored(tmp_path):
     (tmp_path / "store" / "market" / ".cache").mkdir()
     assert store.tables() == [("market", "bars_5min")]
     assert store.sweep().partitions == 1
+
+
+def test_bytes_that_a_disk_changed_on_the_way_never_get_their_name(tmp_path, monkeypatch):
+    store = local_store(tmp_path)
+    old = store.publish_table(BARS, MGC, bars(version=1), **MADE_BY)
+    real = os.write
+
+    def lying(descriptor, data):
+        changed = bytes(data).replace(b"PAR1", b"PAR2") if len(data) > 100 else bytes(data)
+        changed = b"QAR1" if changed == b"PAR1" else changed
+        return real(descriptor, changed)
+
+    monkeypatch.setattr(os, "write", lying)
+    with pytest.raises(IntegrityError, match="check the disk"):
+        store.publish_table(BARS, MGC, bars(version=2), **MADE_BY)
+    monkeypatch.setattr(os, "write", real)
+    assert store.read_table(BARS, MGC).manifest == old
+    assert len(list((tmp_path / "store").rglob("parts/*"))) == 1
 
 
 def test_every_byte_is_synced_before_its_name_and_every_name_before_the_next_step(tmp_path):

@@ -7,6 +7,7 @@ rows under (sha256 of the file, digest of the declaration) and parse it once.
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from pandas.api.types import union_categoricals
 
@@ -77,7 +78,7 @@ def read_folder(folder: Path, instrument: Instrument) -> RawRead:
     Returns
     -------
     RawRead
-        Minutes in file order (files by name), counts, declaration, and a table of the files with their sha256.
+        Minutes sorted by expiry, time, file and row, counts, declaration, and a table of the files with their sha256.
 
     Raises
     ------
@@ -120,6 +121,9 @@ def assemble(
     for position, name in enumerate(("source_file", "expiry")):
         joined = union_categoricals([frame[name] for frame in frames], sort_categories=True)
         minutes.insert(position, name, joined)
+    minutes.insert(1, "source_row", np.concatenate([np.arange(len(frame)) for frame in frames]))
+    # Categories are in text order, so rows sort by text; the row number settles copies within one file.
+    minutes = minutes.sort_values(["expiry", "open_time", "source_file", "source_row"], ignore_index=True)
     counts: dict[str, int | str] = {
         "files_read": len(files),
         "files_ignored": files_ignored,

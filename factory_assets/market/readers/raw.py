@@ -26,7 +26,7 @@ class FileRead:
     Attributes
     ----------
     minutes : DataFrame
-        Outright expiries, per ``schemas.RAW_MINUTES`` without ``contract``, in file order.
+        Outright expiries, per ``schemas.RAW_MINUTES`` without ``contract`` and ``source_row``, in file order.
     rows_read : int
         Rows in the file.
     spread_rows : int
@@ -45,8 +45,8 @@ class RawRead:
     Attributes
     ----------
     minutes : DataFrame
-        One row a traded minute and outright expiry, per ``schemas.RAW_MINUTES`` without ``contract``; a row is known
-        one minute after its ``open_time``. Nothing has been validated yet but the shape.
+        One row a traded minute and outright expiry, per ``schemas.RAW_MINUTES`` without ``contract``, sorted as the
+        schema says; a row is known one minute after its ``open_time``. Nothing has been validated yet but the shape.
     counts : mapping of str to int or str
         ``files_read``, ``files_ignored``, ``rows_read``, ``spread_rows``, ``raw_rows`` (= rows_read - spread_rows)
         and ``volume_meaning``.
@@ -121,7 +121,7 @@ def raw_minutes(
     prices: Mapping[str, np.ndarray],
     volume: np.ndarray,
 ) -> pd.DataFrame:
-    """Frame per ``schemas.RAW_MINUTES`` without ``contract`` from the columns of one file, all of length N."""
+    """Frame as :attr:`FileRead.minutes` from the columns of one file, all of length N."""
     return pd.DataFrame(
         {
             "source_file": pd.Categorical.from_codes(np.zeros(len(open_us), dtype=np.int8), [source_file]),

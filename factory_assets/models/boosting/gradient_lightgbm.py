@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from factory_assets.models.base import BaseModel
-from factory_assets.models.entry import SearchRange
+from factory_assets.models.model_entry import SearchRange
 from factory_assets.models.parameters import ModelParameters, parameter
 from factory_assets.models.registry import register
 from factory_assets.models.samples import Samples

@@ -1,6 +1,6 @@
 """Logistic regression on scaled tabular rows."""
 
-from factory_assets.models.entry import SearchRange
+from factory_assets.models.model_entry import SearchRange
 from factory_assets.models.multinomial import MultinomialParameters
 from factory_assets.models.multinomial_model import MultinomialModel
 from factory_assets.models.registry import register

@@ -13,9 +13,9 @@ from factory_assets.features.pools import tabular_pool
 from factory_assets.orchestration.assets.models import BASES
 from factory_assets.orchestration.code_version import code_version
 from factory_assets.orchestration.factory_asset import factory_asset
-from factory_assets.orchestration.inspect_store import released_folder
 from factory_assets.orchestration.materialization import Materialization, Product
 from factory_assets.orchestration.outputs import Output
+from factory_assets.orchestration.releases import released_folder
 from factory_assets.stacking import FittedMember, FittedMeta
 from factory_assets.vocabulary.schemas import EVALUATION, LABELS, RAW_MINUTES
 from factory_assets.vocabulary.timeframes import TIMEFRAMES_MINUTES, features_name
@@ -27,7 +27,7 @@ _HEADLINE = ("log_loss", "skill_log_loss", "direction_skill", "net_pnl_dollars",
     Output(
         name="bundle",
         group="deployment",
-        description="Release bundle: models, scalers, rule and manifest, without pickle; proven live against the batch.",
+        description="Release bundle: models, scalers, rule and manifest, no pickle; proven live against the batch.",
         checks=("bundle_verified", "parity"),
         kinds=frozenset({"json", "lightgbm"}),
         by_horizon=True,

@@ -109,13 +109,13 @@ def _evaluate(
     *,
     chosen: EvaluationResult | None = None,
 ) -> tuple[EvaluationResult, list[Verdict]]:
-    labels = part.read(LABELS.name)
+    labels, splits = part.read(LABELS.name), part.read(SPLITS.name)
     days = part.study_sessions.trade_day
     result = evaluate(
         predictions,
         period=period,
         labels=labels,
-        splits=part.read(SPLITS.name),
+        splits=splits,
         bars_1min=part.read(_MINUTES, until_day=last_day),
         sessions=part.study_sessions.take((days >= first_day) & (days <= last_day)),
         instrument=part.instrument,
@@ -127,6 +127,7 @@ def _evaluate(
         result,
         predictions=predictions,
         labels=labels,
+        splits=splits,
         instrument=part.instrument,
         barriers=part.barriers,
         settings=part.settings.evaluation,

@@ -17,12 +17,12 @@ from factory_assets.evaluation.test_report import TestReport
 from factory_assets.evaluation.test_report import test_report as read_as_statistician
 from factory_assets.indicators.atr import atr_percent
 from factory_assets.orchestration.factory_asset import factory_asset
-from factory_assets.orchestration.inspect_store import released_folder
 from factory_assets.orchestration.ledger_files import LedgerFiles
 from factory_assets.orchestration.materialization import Materialization, Product
 from factory_assets.orchestration.open_test import REASON_TAG
 from factory_assets.orchestration.outputs import Output
 from factory_assets.orchestration.pages import place_page
+from factory_assets.orchestration.releases import released_folder
 from factory_assets.reports.evaluation import evaluation_figures
 from factory_assets.reports.page import Section, render_page
 from factory_assets.splits.study import day_text

@@ -1,0 +1,375 @@
+"""The proof that a bundle, alone with bars in a fresh process, says what the batch tables say.
+
+Nothing here predicts: the live side comes out of another process that has only the bundle and the bars, the batch side
+out of stored tables (:func:`factory_assets.deployment.batch.batch_rows`).
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+import factory_assets
+from factory_assets.deployment.bundle import MANIFEST, load_bundle
+from factory_assets.deployment.golden import golden_difference
+from factory_assets.deployment.needs import sessions_needed
+from factory_assets.deployment.release import Release
+from factory_assets.market import SessionCalendar, build_canonical
+from factory_assets.splits.study import Study
+from factory_assets.vocabulary.errors import BadInputError, FactoryError
+from factory_assets.vocabulary.frames import from_us, times_us
+from factory_assets.vocabulary.timeframes import MINUTE_US
+from factory_assets.vocabulary.verdict import Verdict
+
+BUNDLE_CHECK, PARITY_CHECK = "bundle_verified", "parity"
+FEATURE_BOUND = 1e-6
+"""Largest difference of a float32 feature, as a share of its value or of the column's mean size."""
+PROBABILITY_BOUND = 1e-6
+EV_BOUND_ATR = 1e-5
+ATR_BOUND_SHARE = 1e-9
+SPLIT_TIE_SHARE_MAX = 0.01
+"""Share of decisions at which a feature may lie so close to a tree's threshold that a rounding error changes side."""
+
+_SPARE_SESSIONS = 3
+_SHORT_SESSION_ALLOWANCE = 1.25
+_TIMEOUT_SECONDS = 1800.0
+_FACTORY_PREFIXES = ("FACTORY_", "DAGSTER_", "MLFLOW_")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FreshReplay:
+    """What a fresh process said.
+
+    Attributes
+    ----------
+    predictions : list of dict
+        ``Prediction.to_plain`` with features, in time order.
+    left_behind : tuple of str
+        Files it left in its FACTORY_HOME, which was empty; expected none.
+    """
+
+    predictions: list[dict[str, Any]]
+    left_behind: tuple[str, ...]
+
+
+def prove_release(
+    bundle_folder: Path,
+    release: Release,
+    raw_minutes: pd.DataFrame,
+    batch_rows: pd.DataFrame,
+    *,
+    parity_minutes: int,
+) -> list[Verdict]:
+    """Both invariants of a release: the bundle is what was meant, and a fresh process with it equals batch.
+
+    Parameters
+    ----------
+    bundle_folder : Path
+        Written bundle.
+    release : Release
+        What it was written from.
+    raw_minutes : DataFrame
+        Table ``raw_minutes`` of the contract; only minutes up to the study's last val session are used.
+    batch_rows : DataFrame
+        :func:`factory_assets.deployment.batch.batch_rows` up to the last val session.
+    parity_minutes : int
+        Traded minutes of the front month, the last ones of val, over which every decision is compared.
+
+    Returns
+    -------
+    list of Verdict
+        ``bundle_verified`` and ``parity``.
+
+    Raises
+    ------
+    BadInputError
+        No minute in or before val, or a number of minutes below 1.
+    """
+    if parity_minutes < 1:
+        raise BadInputError(f"parity over {parity_minutes} minutes: expected at least 1")
+    calendar = SessionCalendar.of(release.instrument)
+    last_day = Study.from_json(release.study).val_last_day
+    until = int(np.searchsorted(calendar.sessions.trade_day, last_day, side="right"))
+    end_us = int(calendar.sessions.close_us[until - 1])
+    open_us = times_us(raw_minutes["open_time"], "raw_minutes open_time")
+    before_test = raw_minutes[open_us < end_us]
+    if len(before_test) == 0:
+        raise BadInputError(f"parity of {release.contract}|{release.horizon}: no minute in or before val")
+    canonical = build_canonical(before_test, release.instrument, calendar, release.market).bars
+    front_us = times_us(canonical["open_time"])
+    from_moment_us = int(front_us[-min(parity_minutes, len(front_us))])
+    # Sessions of history in front of the window: what the look-backs need, more where sessions were cut short.
+    days = np.unique(np.asarray(canonical["trade_date"], dtype="datetime64[D]").astype(np.int64))
+    reach = int(np.ceil(sessions_needed(release) * _SHORT_SESSION_ALLOWANCE)) + _SPARE_SESSIONS
+    window_day = calendar.sessions.trade_day[calendar.sessions.locate(np.array([from_moment_us]))[0]]
+    first = max(0, int(np.searchsorted(days, window_day)) - reach)
+    begin_us = calendar.sessions.open_us[np.searchsorted(calendar.sessions.trade_day, days[first])]
+    bars = before_test[times_us(before_test["open_time"]) >= begin_us]
+    replay = replay_in_fresh_process(bundle_folder, bars, decide_from=from_us(np.array([from_moment_us]))[0])
+    parity = parity_verdict(
+        replay,
+        batch_rows,
+        release,
+        front_us[front_us >= from_moment_us],
+        whole_history=first == 0,
+    )
+    return [bundle_verdict(bundle_folder, release), parity]
+
+
+def bundle_verdict(folder: Path, release: Release) -> Verdict:
+    """Whether the folder is exactly its manifest, named by its digest, and holds the release it was written from.
+
+    Hashes are taken by another path than :func:`factory_assets.deployment.bundle.verified_files`.
+    """
+    problems: list[str] = []
+    manifest = (folder / MANIFEST).read_bytes()
+    digest = hashlib.sha256(manifest).hexdigest()
+    if folder.name != digest:
+        problems.append(f"folder {folder.name} holds a manifest of {digest}")
+    listed = json.loads(manifest)["files"]
+    present = {
+        os.path.relpath(Path(root) / name, folder): Path(root) / name
+        for root, _, names in os.walk(folder)
+        for name in names
+    }
+    problems += [f"{name} is not listed" for name in sorted({*present} - {*listed, MANIFEST})]
+    problems += [f"{name} is missing" for name in sorted({*listed} - {*present})]
+    for name in sorted({*listed} & {*present}):
+        with present[name].open("rb") as stream:
+            if hashlib.file_digest(stream, "sha256").hexdigest() != listed[name]:
+                problems.append(f"{name} has changed")
+    difference = float("nan")
+    if not problems:
+        try:
+            load_bundle(folder, digest)
+            difference = golden_difference(release, (folder / "golden.json").read_bytes())
+        except FactoryError as problem:
+            problems.append(str(problem))
+        else:
+            if difference > 0.0:
+                problems.append(f"golden outputs are {difference:.3g} off the release in memory")
+    return Verdict(
+        name=BUNDLE_CHECK,
+        passed=not problems,
+        summary=f"{len(listed)} files as listed, golden outputs reproduced" if not problems else "; ".join(problems),
+        details={"digest": digest, "files": len(listed), "golden_difference": difference},
+    )
+
+
+def replay_in_fresh_process(
+    bundle: Path,
+    minutes: pd.DataFrame,
+    *,
+    decide_from: datetime | None = None,
+    expected_digest: str | None = None,
+    timeout_seconds: float = _TIMEOUT_SECONDS,
+) -> FreshReplay:
+    """Replay minutes in a new process that has a copy of the bundle, the bars, and an empty FACTORY_HOME.
+
+    Parameters
+    ----------
+    bundle : Path
+        Release bundle.
+    minutes : DataFrame
+        ``expiry``, ``open_time``, ``open``, ``high``, ``low``, ``close``, ``volume``, all delivery months.
+    decide_from : datetime, optional
+        Earlier minutes are history only.
+    expected_digest : str, optional
+        By default the folder's name.
+    timeout_seconds : float
+        Limit of the process.
+
+    Raises
+    ------
+    BadInputError
+        The process refused the bundle or the bars, with what it said.
+    """
+    columns = ["expiry", "open_time", "open", "high", "low", "close", "volume"]
+    with tempfile.TemporaryDirectory(prefix="factory-replay-") as place:
+        root = Path(place)
+        home, copy = root / "home", root / "bundle"
+        home.mkdir()
+        shutil.copytree(bundle, copy, symlinks=True)
+        minutes[columns].astype({"expiry": str}).to_parquet(root / "bars.parquet", index=False)
+        command = [sys.executable, "-m", "factory_assets.deployment.replay", "--features"]
+        command += ["--bundle", str(copy), "--bars", str(root / "bars.parquet"), "--output", str(root / "out.jsonl")]
+        command += ["--expected-digest", expected_digest or bundle.name]
+        if decide_from is not None:
+            command += ["--decide-from", decide_from.isoformat()]
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(_FACTORY_PREFIXES)}
+        package = str(Path(factory_assets.__file__).resolve().parents[1])
+        paths = [package, *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = {**kept, "FACTORY_HOME": str(home), "PYTHONPATH": os.pathsep.join(paths)}
+        try:
+            ended = subprocess.run(  # noqa: S603 - our own interpreter and module
+                command, cwd=home, env=environment, capture_output=True, text=True, timeout=timeout_seconds, check=False
+            )
+        except subprocess.TimeoutExpired as problem:
+            raise BadInputError(f"replay of {bundle}: not finished within {timeout_seconds:g} s") from problem
+        if ended.returncode != 0:
+            raise BadInputError(f"replay of {bundle}: exit {ended.returncode}: {ended.stderr.strip()[-2000:]}")
+        lines = (root / "out.jsonl").read_text(encoding="utf-8").splitlines()
+        left = tuple(sorted(str(path.relative_to(home)) for path in home.rglob("*")))
+    return FreshReplay(predictions=[json.loads(line) for line in lines], left_behind=left)
+
+
+def parity_verdict(
+    replay: FreshReplay,
+    batch_rows: pd.DataFrame,
+    release: Release,
+    front_open_us: np.ndarray,
+    *,
+    whole_history: bool = False,
+) -> Verdict:
+    """Whether every decision of a stretch equals batch within the bounds of this module.
+
+    Parameters
+    ----------
+    replay : FreshReplay
+        The live side.
+    batch_rows : DataFrame
+        The batch side, by ``decision_time``.
+    release : Release
+        Tells a rounding error at a tree's threshold from a wrong probability.
+    front_open_us : ndarray of int64, shape (M,)
+        Open times of the canonical minutes of the stretch, microseconds: which decisions to expect, and which late.
+    whole_history : bool
+        Whether the replay began where history begins; only then may decisions without full look-backs be compared.
+    """
+    live = _live_frame(replay.predictions, len(release.columns))
+    begin_us, end_us = int(front_open_us[0]), int(front_open_us[-1]) + MINUTE_US
+    batch_us = times_us(batch_rows["decision_time"], "batch decision_time")
+    wanted = (batch_us > begin_us) & (batch_us <= end_us)
+    batch, batch_us = batch_rows[wanted].reset_index(drop=True), batch_us[wanted]
+    inside = (live["decision_us"] > begin_us).to_numpy()
+    live = live[inside].reset_index(drop=True)
+    rows = np.array([values for values, kept in zip(_features(replay.predictions), inside, strict=True) if kept])
+    problems: list[str] = [f"files left in the empty home: {list(replay.left_behind)}"] if replay.left_behind else []
+    missing = np.setdiff1d(batch_us, live["decision_us"])
+    extra = np.setdiff1d(live["decision_us"], batch_us)
+    details: dict[str, str | int | float | bool] = {
+        "decisions": len(batch_us),
+        "minutes": len(front_open_us),
+        "missing_live": len(missing),
+        "missing_batch": len(extra),
+    }
+    if len(batch_us) == 0 or len(missing) or len(extra) or len(live) != len(batch_us):
+        problems.append(
+            f"{len(live)} live decisions, {len(batch_us)} in batch; {len(missing)} only in batch"
+            f"{_first(missing)}, {len(extra)} only live{_first(extra)}"
+        )
+    else:
+        order = np.argsort(live["decision_us"].to_numpy())
+        live = live.iloc[order].reset_index(drop=True)
+        problems += _compared(live, rows[order], batch, batch_us, release, front_open_us, whole_history, details)
+    found = "equal batch" if not problems else "differ from batch: " + "; ".join(problems)
+    return Verdict(
+        name=PARITY_CHECK,
+        passed=not problems,
+        summary=f"{len(live)} decisions over {len(front_open_us)} traded minutes {found}",
+        details=details,
+    )
+
+
+def _compared(
+    live: pd.DataFrame,
+    rows: np.ndarray,
+    batch: pd.DataFrame,
+    batch_us: np.ndarray,
+    release: Release,
+    front_open_us: np.ndarray,
+    whole_history: bool,
+    details: dict[str, str | int | float | bool],
+) -> list[str]:
+    """Every quantity of every decision; aligned rows."""
+    expected = batch[list(release.columns)].to_numpy(dtype=np.float32)
+    feature = _relative(rows, expected)
+    probability = np.abs(
+        live[["p_down", "p_flat", "p_up"]].to_numpy() - batch[["p_down", "p_flat", "p_up"]].to_numpy()
+    ).max(axis=1)
+    ev = np.max([_gap(live[name], batch[name]) / batch["atr"].fillna(1.0) for name in ("ev_long", "ev_short")], axis=0)
+    atr = _gap(live["atr_points"], batch["atr"]) / batch["atr"].fillna(1.0).to_numpy()
+    cost = _gap(live["cost_points"], batch["cost"])
+    # A tree's output jumps at a threshold: a last-bit difference of a feature may fall on its other side.
+    own = np.abs(release.probabilities(rows) - live[["p_down", "p_flat", "p_up"]].to_numpy()).max(axis=1)
+    tie = (probability > PROBABILITY_BOUND) & (feature.max(axis=1) <= FEATURE_BOUND) & (own <= 1e-12)
+    late = ~np.isin(batch_us - MINUTE_US, front_open_us)
+    known = batch["event_known"].to_numpy(dtype=bool)
+    traded = live["warm"].to_numpy() & known & ~tie & ~late
+    side = live["side"].to_numpy()
+    checks = {
+        "features": (feature > FEATURE_BOUND).any(axis=1),
+        "probabilities": (probability > PROBABILITY_BOUND) & ~tie,
+        "expected values": (ev > EV_BOUND_ATR) & ~tie,
+        "atr": atr > ATR_BOUND_SHARE,
+        "cost": cost > 0.0,
+        "eligible": live["eligible"].to_numpy() != batch["eligible"].to_numpy(),
+        "event": (live["event"].to_numpy() != batch["event"].to_numpy()) & known,
+        "side": (side != batch["side"].to_numpy()) & traded,
+        "side of a late or cold decision": (side != 0) & (late | ~live["warm"].to_numpy()),
+        "late flag": live["late"].to_numpy() != late,
+        "warm": ~live["warm"].to_numpy() & (not whole_history),
+    }
+    problems = [f"{int(bad.sum())} {name}{_first(batch_us[bad])}" for name, bad in checks.items() if bad.any()]
+    if tie.mean() > SPLIT_TIE_SHARE_MAX:
+        problems.append(f"{int(tie.sum())} decisions at a tree's threshold, more than {SPLIT_TIE_SHARE_MAX:.0%}")
+    details |= {
+        "features_max_difference": float(feature.max()),
+        "features_equal_to_the_bit_share": float(np.mean((rows == expected) | np.isnan(expected))),
+        "probabilities_max_difference": float(probability[~tie].max(initial=0.0)),
+        "ev_max_difference_atr": float(ev[~tie].max(initial=0.0)),
+        "split_ties": int(tie.sum()),
+        "late": int(late.sum()),
+        "warm": int(live["warm"].sum()),
+        "events": int(live["event"].sum()),
+        "sides_compared": int(traded.sum()),
+        "trades_live": int((side != 0).sum()),
+    }
+    return problems
+
+
+def _relative(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
+    """Differences as a share of the value or of the column's mean size; infinite where only one of both is NaN."""
+    found, expected = found.astype(np.float64), expected.astype(np.float64)
+    masked = np.isnan(found) & np.isnan(expected)
+    size = np.nansum(np.abs(expected), axis=0) / np.maximum(1, (~np.isnan(expected)).sum(axis=0))
+    scale = np.maximum(np.maximum(np.abs(np.nan_to_num(expected)), size), np.finfo(np.float32).tiny)
+    gap = np.abs(found - expected) / scale
+    return np.where(masked, 0.0, np.where(np.isnan(gap), np.inf, gap))
+
+
+def _gap(found: pd.Series, expected: pd.Series) -> np.ndarray:
+    left, right = found.to_numpy(dtype=np.float64), expected.to_numpy(dtype=np.float64)
+    gap = np.where(np.isnan(left) & np.isnan(right), 0.0, np.abs(left - right))
+    return np.where(np.isnan(gap), np.inf, gap)
+
+
+def _live_frame(predictions: Sequence[dict[str, Any]], columns: int) -> pd.DataFrame:
+    plain = [{name: value for name, value in row.items() if name != "features"} for row in predictions]
+    names = ("p_down", "p_flat", "p_up", "ev_long", "ev_short", "cost_points", "atr_points")
+    frame = pd.DataFrame(plain, columns=["decision_time", *names, "side", "eligible", "event", "late", "warm"])
+    frame = frame.astype(dict.fromkeys(names, np.float64))
+    frame["decision_us"] = times_us(pd.to_datetime(frame["decision_time"], utc=True)) if plain else np.int64(0)
+    if any(len(row["features"]) != columns for row in predictions):
+        raise BadInputError(f"replay: expected {columns} features in every prediction; replay with features")
+    return frame
+
+
+def _features(predictions: Sequence[dict[str, Any]]) -> list[np.ndarray]:
+    # None becomes NaN
+    return [np.array(row["features"], dtype=np.float64).astype(np.float32) for row in predictions]
+
+
+def _first(times: np.ndarray) -> str:
+    return f" (first at {from_us(times[:1])[0]})" if len(times) else ""

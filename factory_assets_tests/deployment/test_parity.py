@@ -1,0 +1,181 @@
+"""The proof of a release: a fresh process equals batch, and the verdicts fail when they should."""
+
+import copy
+import dataclasses
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from factory_assets.deployment import parity, prove_release
+from factory_assets.deployment.parity import FreshReplay, bundle_verdict, parity_verdict, replay_in_fresh_process
+from factory_assets.splits.study import Study
+from factory_assets.vocabulary.errors import BadInputError
+from factory_assets.vocabulary.frames import dates_days, times_us
+
+MINUTES = 1600
+
+
+@pytest.fixture(scope="module")
+def proof(world, bundle):
+    """Both verdicts, and the replay behind them, taken once."""
+    kept = []
+    real = parity.replay_in_fresh_process
+
+    def keeping(*arguments, **options):
+        kept.append(real(*arguments, **options))
+        return kept[-1]
+
+    last_day = Study.from_json(world.release.study).val_last_day
+    batch = world.batch[dates_days(world.batch["trade_date"]) <= last_day].reset_index(drop=True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(parity, "replay_in_fresh_process", keeping)
+        verdicts = prove_release(bundle[0], world.release, world.raw, batch, parity_minutes=MINUTES)
+    front = world.canonical[dates_days(world.canonical["trade_date"]) <= last_day]
+    return {v.name: v for v in verdicts}, kept[0], batch, times_us(front["open_time"])[-MINUTES:]
+
+
+def test_a_fresh_process_equals_batch_over_a_roll(world, proof):
+    verdicts, replay, _, _ = proof
+    assert [*verdicts] == ["bundle_verified", "parity"]
+    assert all(v.passed and v.blocking for v in verdicts.values()), verdicts
+    details = verdicts["parity"].details
+    assert details["minutes"] == MINUTES
+    assert details["decisions"] == len(replay.predictions) > MINUTES / 5
+    assert details["warm"] == details["decisions"]
+    assert details["events"] > 20
+    assert 0 < details["late"] < 0.1 * details["decisions"]
+    assert details["features_equal_to_the_bit_share"] > 0.999
+    assert details["features_max_difference"] < 1e-7
+    assert details["probabilities_max_difference"] < 1e-9
+    assert {row["expiry"] for row in replay.predictions} == {"SIMH3", "SIMM3"}
+    val_end = pd.Timestamp(Study.from_json(world.release.study).val_last_day + 1, unit="D", tz="UTC")
+    assert pd.Timestamp(replay.predictions[-1]["decision_time"]) < val_end
+
+
+def verdict_of(proof, world, change=None, batch_change=None, **options):
+    _, replay, batch, front_us = proof
+    predictions = copy.deepcopy(replay.predictions)
+    if change is not None:
+        predictions = change(predictions) or predictions
+    if batch_change is not None:
+        batch = batch_change(batch.copy())
+    changed = FreshReplay(predictions=predictions, left_behind=options.pop("left_behind", ()))
+    return parity_verdict(changed, batch, world.release, front_us, **options)
+
+
+def setting(name, value, row=100):
+    def change(predictions):
+        predictions[row][name] = value(predictions[row][name])
+
+    return change
+
+
+def first_row(predictions, wanted):
+    return next(place for place, row in enumerate(predictions) if wanted(row))
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (setting("p_up", lambda value: value + 2e-6), "1 probabilities"),
+        (setting("ev_long", lambda value: value + 0.01), "1 expected values"),
+        (setting("ev_short", lambda _: None), "1 expected values"),
+        (setting("atr_points", lambda value: value * (1 + 1e-8)), "1 atr"),
+        (setting("cost_points", lambda value: value + 1e-9), "1 cost"),
+        (setting("eligible", lambda value: not value), "1 eligible"),
+        (setting("event", lambda value: not value), "1 event"),
+        (setting("late", lambda value: not value), "1 late flag"),
+        (setting("side", lambda value: 1 if value != 1 else -1), "1 side"),
+        (setting("warm", lambda value: not value), "1 warm"),
+        (setting("features", lambda values: [values[0] + 0.01, *values[1:]]), "1 features"),
+        (setting("features", lambda values: [None, *values[1:]]), "1 features"),
+        (lambda predictions: predictions[:-1], "1 only in batch"),
+        (lambda predictions: predictions[:50] + predictions[51:], "1 only in batch"),
+        (lambda predictions: [*predictions, predictions[-1]], "live decisions"),
+        (lambda predictions: [predictions[0]][:0] or predictions[:0] or [predictions[-1]], "only in batch"),
+    ],
+)
+def test_parity_fails_on_any_difference(proof, world, change, said):
+    assert verdict_of(proof, world).passed
+    verdict = verdict_of(proof, world, change)
+    assert not verdict.passed
+    assert said in verdict.summary
+
+
+def test_parity_fails_on_other_grounds(proof, world):
+    def late_trade(predictions):
+        predictions[first_row(predictions, lambda row: row["late"])]["side"] = 1
+
+    assert "1 side of a late or cold decision" in verdict_of(proof, world, late_trade).summary
+    left = verdict_of(proof, world, left_behind=("store/x",))
+    assert not left.passed
+    assert "store/x" in left.summary
+    empty = verdict_of(proof, world, batch_change=lambda batch: batch[:0])
+    assert not empty.passed
+    assert empty.details["decisions"] == 0
+
+
+def test_cold_decisions_count_only_where_history_begins(proof, world):
+    def cold(predictions):
+        for row in predictions:
+            row["warm"], row["side"] = False, 0
+
+    assert not verdict_of(proof, world, cold).passed
+    verdict = verdict_of(proof, world, cold, whole_history=True)
+    assert verdict.passed
+    assert verdict.details["sides_compared"] == 0
+
+
+def test_a_split_tie_is_told_from_a_wrong_probability(proof, world):
+    """One batch probability beyond the bound: excused only while the model itself says so on the live features."""
+
+    def shifted(rows):
+        def change(batch):
+            place = batch.index[-np.asarray(rows) - 30]
+            batch.loc[place, "p_up"] += 1e-3
+            return batch
+
+        return change
+
+    one = verdict_of(proof, world, batch_change=shifted([1]))
+    assert one.passed
+    assert one.details["split_ties"] == 1
+    many = verdict_of(proof, world, batch_change=shifted([1, 2, 3, 4, 5]))
+    assert not many.passed
+    assert "5 decisions at a tree's threshold" in many.summary
+
+
+def test_bundle_verdict_sees_each_fault(world, bundle, tmp_path):
+    def faulty(change):
+        folder = tmp_path / bundle[1]
+        shutil.copytree(bundle[0], folder)
+        change(folder)
+        verdict = bundle_verdict(folder, world.release)
+        shutil.rmtree(folder)
+        assert not verdict.passed
+        return verdict.summary
+
+    assert bundle_verdict(bundle[0], world.release).passed
+    assert "x.json is not listed" in faulty(lambda folder: (folder / "x.json").write_text("{}"))
+    assert "config.json is missing" in faulty(lambda folder: (folder / "config.json").unlink())
+    assert "config.json has changed" in faulty(lambda folder: (folder / "config.json").write_text("{}"))
+    renamed = shutil.copytree(bundle[0], tmp_path / "renamed")
+    assert "holds a manifest of" in bundle_verdict(renamed, world.release).summary
+    model = world.release.members["logistic"]
+    scaler = dataclasses.replace(model.scaler, center=tuple(c + 0.1 for c in model.scaler.center))
+    other = {**world.release.members, "logistic": dataclasses.replace(model, scaler=scaler)}
+    verdict = bundle_verdict(bundle[0], dataclasses.replace(world.release, members=other))
+    assert not verdict.passed
+    assert "off the release in memory" in verdict.summary
+
+
+def test_fresh_process_refuses_and_says_why(world, bundle):
+    minutes = world.raw.iloc[:50]
+    with pytest.raises(BadInputError, match="IntegrityError"):
+        replay_in_fresh_process(bundle[0], minutes, expected_digest="0" * 64)
+    with pytest.raises(BadInputError, match="at least 1"):
+        prove_release(bundle[0], world.release, world.raw, world.batch, parity_minutes=0)
+    with pytest.raises(BadInputError, match="no minute in or before val"):
+        prove_release(bundle[0], world.release, world.raw.iloc[:0], world.batch, parity_minutes=10)

@@ -1,0 +1,378 @@
+"""The live predictor against the batch tables: rolls, holidays, missing minutes, bad bars, bounded memory."""
+
+from collections import deque
+from datetime import timedelta
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from factory_assets.deployment import Minute, Predictor, batch_rows
+from factory_assets.deployment.replay import replay_minutes
+from factory_assets.features import compute
+from factory_assets.labels import label_decisions
+from factory_assets.market import SessionCalendar, build_canonical, build_ladder
+from factory_assets.vocabulary.errors import BadInputError, ForeignContractError, NaiveTimestampError
+from factory_assets.vocabulary.frames import times_us
+from factory_assets.vocabulary.instruments import instrument
+
+MINUTE = pd.Timedelta(minutes=1)
+
+
+def at(text):
+    return pd.Timestamp(text, tz="UTC")
+
+
+def between(frame, first, last):
+    return frame[(frame["open_time"] >= at(first)) & (frame["open_time"] < at(last))]
+
+
+def started(world, until, since="2022-12-12T00:00"):
+    """A predictor warmed up on whole sessions up to a moment; from after the December roll by default."""
+    predictor = Predictor(world.release)
+    predictor.warm_up(between(world.raw, since, until))
+    return predictor
+
+
+def assert_equals_batch(predictions, batch, release, *, sides_skipped=()):
+    """Every quantity of every prediction; the batch rows of the same decisions."""
+    assert predictions
+    rows = batch.set_index("decision_time").loc[[p.decision_time for p in predictions]]
+    features = np.array([p.features for p in predictions])
+    expected = rows[list(release.columns)].to_numpy(dtype=np.float32)
+    np.testing.assert_array_equal(np.isnan(features), np.isnan(expected))
+    size = np.nanmean(np.abs(expected), axis=0)
+    assert np.nanmax(np.abs(features - expected) / np.maximum(size, np.abs(expected))) < 1e-6
+    assert np.mean((features == expected) | np.isnan(expected)) > 0.999
+    for name, own in (("p_down", "p_down"), ("p_flat", "p_flat"), ("p_up", "p_up"), ("ev_long", "ev_long")):
+        np.testing.assert_allclose([getattr(p, own) for p in predictions], rows[name], atol=1e-6, rtol=0, err_msg=name)
+    np.testing.assert_allclose([p.atr_points for p in predictions], rows["atr"], rtol=1e-9)
+    np.testing.assert_array_equal([p.cost_points for p in predictions], rows["cost"])
+    np.testing.assert_array_equal([p.eligible for p in predictions], rows["eligible"])
+    np.testing.assert_array_equal([p.event for p in predictions], rows["event"])
+    for prediction, side in zip(predictions, rows["side"], strict=True):
+        assert prediction.side == (0 if prediction.late or prediction.decision_time in sides_skipped else side)
+    assert all(p.warm for p in predictions)
+
+
+def decisions_between(batch, first, last):
+    times = batch["decision_time"]
+    return times[(times > at(first)) & (times <= at(last))]
+
+
+def test_equals_batch_across_a_roll(world):
+    (roll,) = world.rolls[world.rolls["trade_date"] == pd.Timestamp("2023-03-10")].itertuples()
+    predictor = started(world, "2023-03-09T20:00")
+    assert predictor.front == roll.from_expiry
+    found = list(replay_minutes(predictor, between(world.raw, "2023-03-09T20:00", "2023-03-10T03:00")))
+    assert predictor.front == roll.to_expiry
+    assert {p.expiry for p in found} == {roll.from_expiry, roll.to_expiry}
+    expected = decisions_between(world.batch, "2023-03-09T20:00", "2023-03-10T03:00")
+    assert [p.decision_time for p in found] == list(expected)
+    assert len(found) > 70
+    assert any(p.event for p in found)
+    assert_equals_batch(found, world.batch, world.release)
+
+
+def test_equals_batch_across_a_holiday(world):
+    """Friday's close, the weekend, and the session of Presidents' Day that ends at noon."""
+    predictor = started(world, "2023-02-17T21:00")
+    found = list(replay_minutes(predictor, between(world.raw, "2023-02-17T21:00", "2023-02-20T00:30")))
+    later = between(world.raw, "2023-02-20T00:30", "2023-02-20T17:00")
+    predictor.warm_up(later)
+    found += list(replay_minutes(predictor, between(world.raw, "2023-02-20T17:00", "2023-02-21T01:00")))
+    closes = {p.decision_time for p in found}
+    # 17 February ends at 22:00 UTC, 20 February (halt at noon, Chicago) at 18:00 UTC.
+    assert at("2023-02-20T18:00") in closes
+    assert not any(at("2023-02-20T18:00") < close < at("2023-02-20T23:05") for close in closes)
+    assert len(found) > 40
+    assert_equals_batch(found, world.batch, world.release)
+
+
+@pytest.fixture(scope="module")
+def thinned(world):
+    """The world without some minutes of the front month, and its batch rows, from the pipeline run anew."""
+    product, calendar = instrument("SIM"), SessionCalendar.of(instrument("SIM"))
+    raw = world.raw
+    rng = np.random.default_rng(5)
+    inside = (raw["open_time"] >= at("2023-03-07T00:00")) & (raw["open_time"] < at("2023-03-07T04:00"))
+    gone = inside & (rng.random(len(raw)) < 0.3)
+    # A whole base bar, and after it all but the last minute of the next: one minute then ends two base bars.
+    gone |= (raw["open_time"] >= at("2023-03-07T02:04")) & (raw["open_time"] < at("2023-03-07T02:14"))
+    gone &= ~((raw["open_time"] == at("2023-03-07T02:03")) | (raw["open_time"] == at("2023-03-07T02:14")))
+    raw = raw[~gone].reset_index(drop=True)
+    canonical = build_canonical(raw, product, calendar, world.release.market)
+    sessions = calendar.covering(times_us(canonical.bars["open_time"]), pad_days=14)
+    ladder = build_ladder(canonical.bars, sessions)
+    release = world.release
+    features = {m: compute(ladder[m].assign(contract="SIM"), n, minutes=m) for m, n in release.pool.items()}
+    labels = label_decisions(ladder[5], ladder[1], sessions, product, release.barriers, release.labels, 20)
+    return raw, canonical.bars, batch_rows(release, labels, features)
+
+
+def test_missing_minutes_make_late_decisions(world, thinned):
+    raw, canonical, batch = thinned
+    predictor = Predictor(world.release)
+    predictor.warm_up(between(raw, "2022-12-12T00:00", "2023-03-07T00:00"))
+    found = list(replay_minutes(predictor, between(raw, "2023-03-07T00:00", "2023-03-07T04:30")))
+    expected = decisions_between(batch, "2023-03-07T00:00", "2023-03-07T04:30")
+    assert [p.decision_time for p in found] == list(expected)
+    last_minutes = set(canonical["open_time"])
+    late = [p.decision_time for p in found if p.late]
+    assert late == [time for time in expected if time - MINUTE not in last_minutes]
+    assert 5 < len(late) < len(found) / 2
+    assert_equals_batch(found, batch, world.release)
+
+
+def test_one_minute_that_ends_two_base_bars_gives_both(world, thinned):
+    raw, _, batch = thinned
+    predictor = Predictor(world.release)
+    predictor.warm_up(between(raw, "2022-12-12T00:00", "2023-03-07T02:03"))
+    live = between(raw, "2023-03-07T02:03", "2023-03-07T02:15").sort_values("open_time")
+    front = live[live["expiry"].astype(str) == predictor.front]
+    assert [time.minute for time in front["open_time"]] == [3, 14]
+    first, second = (predictor.update(row) for row in front.to_dict("records"))
+    assert first is None
+    assert (second.decision_time, second.late) == (at("2023-03-07T02:15"), False)
+    assert (second.earlier.decision_time, second.earlier.late) == (at("2023-03-07T02:05"), True)
+    assert second.earlier.side == 0
+    assert_equals_batch([second.earlier, second], batch, world.release)
+
+
+def test_advance_decides_on_time(world, thinned):
+    """A clock that ticks at every scheduled close: nothing is late any more, and all of it equals batch."""
+    raw, _, batch = thinned
+    predictor = Predictor(world.release)
+    predictor.warm_up(between(raw, "2022-12-12T00:00", "2023-03-07T00:00"))
+    live = between(raw, "2023-03-07T00:00", "2023-03-07T02:30")
+    found, advanced = [], 0
+    for close in pd.date_range("2023-03-07T00:05", "2023-03-07T02:30", freq="5min", tz="UTC"):
+        minutes = live[(live["open_time"] < close) & (live["open_time"] >= close - 5 * MINUTE)]
+        found += list(replay_minutes(predictor, minutes))
+        due = predictor.advance(close.to_pydatetime())
+        advanced += due is not None
+        found += [due] if due is not None else []
+    assert advanced > 3
+    assert not any(p.late for p in found)
+    assert [p.decision_time for p in found] == list(decisions_between(batch, "2023-03-07T00:00", "2023-03-07T02:30"))
+    assert_equals_batch(found, batch, world.release)
+
+
+def test_advance_a_minute_later_is_late(world, thinned):
+    raw, _, _ = thinned
+    for seconds, late in ((0, False), (59, False), (60, True)):
+        predictor = Predictor(world.release)
+        predictor.warm_up(between(raw, "2023-03-02T23:00", "2023-03-07T02:04"))
+        close = at("2023-03-07T02:05")
+        assert predictor.advance(close - timedelta(seconds=1)) is None
+        due = predictor.advance(close + timedelta(seconds=seconds))
+        assert (due.decision_time, due.late) == (close, late)
+        assert predictor.advance(close + timedelta(seconds=seconds)) is None
+
+
+def test_update_and_warm_up_take_the_same_steps(world):
+    one, other = started(world, "2023-03-08T23:00"), started(world, "2023-03-08T23:00")
+    session = between(world.raw, "2023-03-08T23:00", "2023-03-09T01:00")
+    by_update = list(replay_minutes(one, session))
+    other.warm_up(session)
+    assert one.counts == other.counts
+    rest = between(world.raw, "2023-03-09T01:00", "2023-03-09T02:00")
+    ahead = [p.to_plain(features=True) for p in replay_minutes(one, rest)]
+    assert ahead == [p.to_plain(features=True) for p in replay_minutes(other, rest)]
+    assert len(by_update) > len(ahead) > 10
+
+
+def test_first_session_and_cold_decisions_do_not_trade(world):
+    predictor = Predictor(world.release)
+    assert list(replay_minutes(predictor, between(world.raw, "2023-01-02T23:00", "2023-01-03T22:00"))) == []
+    assert predictor.front is None
+    found = list(replay_minutes(predictor, between(world.raw, "2023-01-03T23:00", "2023-01-04T02:00")))
+    assert predictor.front == "SIMH3"
+    assert len(found) > 30
+    assert not any(p.warm or p.side for p in found)
+    assert not predictor.warm
+
+
+def test_memory_is_bounded(world):
+    """A predictor that has seen three months holds no more than one that has seen two."""
+    sizes = []
+    for until in ("2023-02-17T21:00", "2023-03-17T20:00"):
+        predictor = started(world, until, since="2022-12-05T00:00")
+        assert predictor.warm
+        sizes.append(held(predictor))
+    assert sizes[1] <= sizes[0] * 1.05
+    assert sizes[0] < 4_000_000
+
+
+def held(thing, seen=None):
+    """Bytes of arrays and number of elements of containers reachable from a predictor's state."""
+    seen = set() if seen is None else seen
+    if id(thing) in seen:
+        return 0
+    seen.add(id(thing))
+    if isinstance(thing, np.ndarray):
+        return thing.nbytes
+    if isinstance(thing, pd.DataFrame):
+        return int(thing.memory_usage(deep=True).sum())
+    inner = ()
+    if isinstance(thing, dict):
+        inner = thing.values()
+    elif isinstance(thing, list | tuple | set | deque):
+        inner = thing
+    elif type(thing).__module__.startswith("factory_assets.deployment"):
+        inner = [value for name, value in vars(thing).items() if name not in {"release", "_release"}]
+    return 8 + sum(held(value, seen) for value in inner)
+
+
+GOOD = {"expiry": "SIMH3", "open_time": at("2023-03-07T00:31"), "open": 4000.0, "high": 4000.5, "low": 3999.75,
+        "close": 4000.25, "volume": 3.0}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"open_time": pd.Timestamp("2023-03-07T00:31")}, NaiveTimestampError),
+        ({"open_time": "2023-03-07T00:31Z"}, BadInputError),
+        ({"open_time": pd.NaT}, BadInputError),
+        ({"open_time": None}, BadInputError),
+        ({"expiry": "MESH3"}, ForeignContractError),
+        ({"expiry": "SIMH3-SIMM3"}, ForeignContractError),
+        ({"expiry": None}, BadInputError),
+        ({"close": None}, BadInputError),
+        ({"volume": "3"}, BadInputError),
+        ({"high": True}, BadInputError),
+        ({"open_time": at("2023-03-06T12:00")}, BadInputError),  # a session that is over
+        ({"open_time": at("2023-03-07T00:10"), "expiry": "SIMH3"}, BadInputError),  # a gap of the month, passed
+    ],
+)
+def test_calls_that_make_no_sense_raise_and_change_nothing(gapped, change, error):
+    predictor, snapshot = gapped
+    with pytest.raises(error):
+        predictor.update({**GOOD, **change})
+    assert state(predictor) == snapshot
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"close": float("nan")}, "not_finite"),
+        ({"high": float("inf")}, "not_finite"),
+        ({"low": -1.0}, "not_positive"),
+        ({"close": 4000.1}, "off_tick"),
+        ({"high": 3999.75}, "ohlc_order"),
+        ({"volume": -1.0}, "bad_volume"),
+        ({"volume": float("nan")}, "bad_volume"),
+        ({"open_time": at("2023-03-07T00:31:30")}, "off_minute"),
+        ({"open_time": at("2023-03-07T22:30")}, "outside_session"),
+        ({"open_time": at("2023-03-07T00:29")}, "conflicting_duplicate"),
+    ],
+)
+def test_bars_that_break_a_rule_are_counted_and_change_nothing(gapped, change, reason):
+    predictor, snapshot = gapped
+    before = predictor.counts
+    assert predictor.update({**GOOD, **change}) is None
+    changed = {name: n - before.get(name, 0) for name, n in predictor.counts.items() if n != before.get(name, 0)}
+    assert changed == {f"quarantined_{reason}": 1}
+    assert state(predictor) == snapshot
+
+
+def test_exact_duplicate_is_counted(gapped, world):
+    predictor, snapshot = gapped
+    (last,) = world.raw[(world.raw["open_time"] == at("2023-03-07T00:29")) & (world.raw["expiry"] == "SIMH3")].to_dict(
+        "records"
+    )
+    before = predictor.counts.get("exact_duplicates", 0)
+    assert predictor.update(last) is None
+    assert predictor.counts["exact_duplicates"] == before + 1
+    assert state(predictor) == snapshot
+
+
+def test_a_bar_after_its_decision_is_set_aside(world, thinned):
+    raw, _, _ = thinned
+    predictor = Predictor(world.release)
+    predictor.warm_up(between(raw, "2023-03-02T23:00", "2023-03-07T02:04"))
+    assert predictor.advance(at("2023-03-07T02:05").to_pydatetime()) is not None
+    snapshot = state(predictor)
+    assert predictor.update({**GOOD, "open_time": at("2023-03-07T02:04")}) is None
+    assert predictor.counts["quarantined_after_decision"] == 1
+    assert state(predictor) == snapshot
+
+
+def causal_spikes(minutes, session, product, scale_multiple):
+    """A bad-print rule known at the bar: far beyond the bar before, measured by the true ranges of the last 120 bars,
+    and no other month of the same minute stands as high."""
+    del session
+    found = np.zeros(len(minutes), dtype=bool)
+    _, high, low, close = minutes.prices
+    for month in np.unique(minutes.delivery):
+        rows = np.flatnonzero(minutes.delivery == month)
+        ranges = np.maximum(high[rows[1:]], close[rows[:-1]]) - np.minimum(low[rows[1:]], close[rows[:-1]])
+        jump = high[rows[1:]] - high[rows[:-1]]
+        for k in np.flatnonzero(jump > scale_multiple * 4 * product.tick_size):
+            usual = np.median(ranges[max(0, k - 120) : k]) if k >= 20 else np.inf
+            others = (minutes.open_us == minutes.open_us[rows[k + 1]]) & (minutes.delivery != month)
+            supported = (minutes.prices[1][others] > high[rows[k + 1]] - jump[k] / 2).any()
+            found[rows[k + 1]] = jump[k] > scale_multiple * usual and not supported
+    return found
+
+
+def test_a_bad_print_is_judged_by_the_batch_function(world, monkeypatch):
+    """Any rule that is known at the bar sets aside the same bars live as in history, with the same window before it."""
+    monkeypatch.setattr("factory_assets.market.canonical.spikes", causal_spikes)
+    monkeypatch.setattr("factory_assets.deployment.bad_prints.spikes", causal_spikes)
+    raw = between(world.raw, "2023-03-02T23:00", "2023-03-07T03:00").reset_index(drop=True)
+    for minute, months, jump in (
+        ("00:31", ["SIMH3"], 400.0),
+        ("01:31", ["SIMH3", "SIMM3"], 400.0),
+        ("02:31", ["SIMH3"], 9.0),
+    ):
+        wanted = (raw["open_time"] == at(f"2023-03-07T{minute}")) & raw["expiry"].isin(months)
+        assert wanted.sum() == len(months)
+        raw.loc[wanted, "high"] += jump
+    product = instrument("SIM")
+    batch = build_canonical(raw, product, SessionCalendar.of(product), world.release.market)
+    predictor = Predictor(world.release)
+    list(replay_minutes(predictor, raw, decide_from=at("2023-03-07T03:00").to_pydatetime()))
+    assert predictor.counts["quarantined_spike"] == batch.counts["quarantined_spike"] == 1
+    front = predictor.counts["front"] + (batch.bars["open_time"] < at("2023-03-03T22:00")).sum()
+    assert front == len(batch.bars)
+
+
+@pytest.fixture(scope="module")
+def gapped_once(world):
+    raw = between(world.raw, "2023-03-02T23:00", "2023-03-07T00:30")
+    raw = raw[raw["open_time"] != at("2023-03-07T00:10")]
+    predictor = Predictor(world.release)
+    predictor.warm_up(raw)
+    return predictor
+
+
+@pytest.fixture
+def gapped(gapped_once):
+    """A predictor that has a minute missing, and what it knows; tests of refused bars share it."""
+    return gapped_once, state(gapped_once)
+
+
+def state(predictor):
+    """Everything the predictor knows but the counts, as bytes that compare."""
+    series = predictor._series
+    tape = series._tape
+    months = {
+        name: (tuple(month.open_us.tolist()), month._values[:, : len(month)].tobytes(), month.volume)
+        for name, month in tape._months.items()
+    }
+    bars = {m: (len(b), b.last_close_us, b._values[:, : b._count].tobytes()) for m, b in series._bars.items()}
+    recent = {name: tuple(rows) for name, rows in series._bad_prints._bars.items()}
+    scalars = (series.front, series._ratio, tape.session, series._decided_us, series.pending_us)
+    return scalars, months, bars, recent
+
+
+def test_minute_and_mapping_are_the_same(world):
+    one, other = started(world, "2023-03-06T23:00"), started(world, "2023-03-06T23:00")
+    live = between(world.raw, "2023-03-06T23:00", "2023-03-06T23:20").astype({"expiry": str})
+    names = ["expiry", "open_time", "open", "high", "low", "close", "volume"]
+    records = live.sort_values(["open_time", "expiry"], ascending=[True, False])[names].to_dict("records")
+    left = [p.to_plain() for p in map(one.update, records) if p]
+    right = [p.to_plain() for p in (other.update(Minute(**record)) for record in records) if p]
+    assert left == right
+    assert len(left) >= 3

@@ -1,0 +1,1 @@
+"""Figures, the page, and the sentence a reader looks for first."""
