@@ -33,9 +33,9 @@ class Predictor:
 
     Bars that break one of the market's rules (:data:`factory_assets.market.quality.REASONS`) are set aside and counted
     in :attr:`counts`, exactly as in history; calls that make no sense (a naive time, another product, a minute of the
-    past) raise. Neither changes anything else. Two things history knows and a live run cannot: of two different bars
-    for one minute the first is used and the second set aside (history sets aside both), and a bar that arrives after
-    its base bar was decided is set aside.
+    past) raise. Neither changes anything else. Three things history knows and a live run cannot: of two different bars
+    for one minute the first is used and the second set aside (history sets aside both); a bar that arrives after its
+    base bar was decided is set aside; and a month that comes before the front within a minute is judged without it.
 
     Parameters
     ----------

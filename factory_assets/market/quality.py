@@ -30,6 +30,7 @@ SPIKE_WARMUP_BARS = 20
 SPIKE_SCALE_MIN_TICKS = 4.0
 SPIKE_SUPPORT_SHARE = 0.5
 SPIKE_SUPPORT_VOLUME = 3.0
+SPIKE_STALE_MINUTES = 30
 # A price in ticks is a whole number up to the binary rounding of the decimal it was written as.
 _TICK_TOLERANCE_TICKS = 1e-6
 
@@ -131,17 +132,19 @@ def broken_rules(minutes: MinuteArrays, instrument: Instrument, sessions: Sessio
 
 
 def spikes(minutes: MinuteArrays, session: np.ndarray, instrument: Instrument, scale_multiple: float) -> np.ndarray:
-    """Bars whose high or low stands far beyond both neighbours and that no other trade supports, bool shape (N,).
+    """Bars that leave the bars before them far behind and that no other trade supports, bool shape (N,).
 
-    A news minute moves the price and the next bar stays near it; a bad print leaves both neighbours behind. A bar is
-    a candidate if its high is above the highs of the bars before and after, or its low below their lows, by more than
-    ``scale_multiple`` robust scales: the median true range of the expiry's last 120 bars *before* the bar, at least
-    four ticks. Real flash moves pass that test too (gold did on 2021-01-18, 2021-08-09 and 2022-11-23), so a
-    candidate is a spike only if it stands alone: in the same minute no other expiry moved half as far the same way,
-    or, where no other expiry traded, its volume is below three times the median of the last 120 bars.
+    A bar is a candidate if its high is above the highs of the two bars before it, or its low below their lows, by more
+    than ``scale_multiple`` robust scales: the median true range of the expiry's last 120 bars *before* the bar, at
+    least four ticks. Two bars, so that the return from a bad print is not taken for another one. News moves pass that
+    test too (gold did on 2021-01-18, 2021-08-09 and 2022-11-23), so a candidate is a spike only if it stands alone: in
+    the same minute no other expiry moved half as far the same way, and its volume is below three times the median of
+    the last 120 bars.
 
-    Neighbours lie in the same session, so the first and the last bar of a session are not judged, nor are the first
-    20 bars of an expiry; later sessions never change a verdict.
+    Whether the price comes back in the next minute is *not* asked: that would let tomorrow's bar decide whether today's
+    is used, and live could not do the same. All three bars lie in one session and within 30 minutes, so the first two bars
+    of a session are not judged, nor a month that hardly trades (its last price is an old one), nor the first 20 bars
+    of an expiry.
 
     Parameters
     ----------
@@ -152,7 +155,7 @@ def spikes(minutes: MinuteArrays, session: np.ndarray, instrument: Instrument, s
     instrument : Instrument
         Gives the tick size.
     scale_multiple : float
-        Limit in robust scales. The verdict on a bar is known when the next bar of its expiry is.
+        Limit in robust scales. The verdict on a bar is known at the bar's close.
     """
     n = len(minutes)
     if n < 3:
@@ -164,10 +167,11 @@ def spikes(minutes: MinuteArrays, session: np.ndarray, instrument: Instrument, s
     true_range = np.where(follows, np.maximum(high, before) - np.minimum(low, before), high - low)
     scale = _median_before(true_range, minutes.delivery, follows)
     limit = scale_multiple * np.maximum(scale, SPIKE_SCALE_MIN_TICKS * instrument.tick_size)
-    inner = follows[1:-1] & follows[2:] & (session[1:-1] == session[:-2]) & (session[1:-1] == session[2:])
+    inner = follows[2:] & follows[1:-1] & (session[2:] == session[:-2])
+    inner &= minutes.open_us[2:] - minutes.open_us[:-2] <= SPIKE_STALE_MINUTES * MINUTE_US
     above, below = np.zeros(n), np.zeros(n)
-    above[1:-1] = np.where(inner, high[1:-1] - np.maximum(high[:-2], high[2:]), 0.0)
-    below[1:-1] = np.where(inner, np.minimum(low[:-2], low[2:]) - low[1:-1], 0.0)
+    above[2:] = np.where(inner, high[2:] - np.maximum(high[1:-1], high[:-2]), 0.0)
+    below[2:] = np.where(inner, np.minimum(low[1:-1], low[:-2]) - low[2:], 0.0)
     rising, falling = np.where(follows, high - before, 0.0), np.where(follows, before - low, 0.0)
     candidates = np.flatnonzero((above > limit) | (below > limit))
     found = np.zeros(n, dtype=bool)
@@ -181,11 +185,8 @@ def spikes(minutes: MinuteArrays, session: np.ndarray, instrument: Instrument, s
         others = by_time[start:stop]
         others = others[others != row]
         moves, size = (rising, above[row]) if above[row] >= below[row] else (falling, below[row])
-        if len(others):
-            supported = bool((moves[others] >= SPIKE_SUPPORT_SHARE * size).any())
-        else:
-            supported = bool(minutes.volume[row] >= SPIKE_SUPPORT_VOLUME * usual_volume[row])
-        found[row] = not supported
+        moved_along = bool((moves[others] >= SPIKE_SUPPORT_SHARE * size).any())
+        found[row] = not moved_along and minutes.volume[row] < SPIKE_SUPPORT_VOLUME * usual_volume[row]
     return found
 
 

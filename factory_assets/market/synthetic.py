@@ -225,6 +225,7 @@ def _by_expiry(
     names = [name for name, *_ in parts]
     codes = np.repeat(np.arange(len(parts)), [len(part[1]) for part in parts])
     columns = {
+        "source_row": np.concatenate([np.arange(len(part[1])) for part in parts]),
         "source_file": pd.Categorical.from_codes(codes, [f"{_FILE_PREFIX}{name}.csv" for name in names]),
         "expiry": pd.Categorical.from_codes(codes, names),
         "open_time": from_us(np.concatenate([part[1] for part in parts])),

@@ -19,6 +19,7 @@ from factory_assets.orchestration.outputs import CATALOGUE, Output
 from factory_assets.orchestration.partitions import CONTRACT, CONTRACT_HORIZON
 from factory_assets.orchestration.resources import FactoryResource
 from factory_assets.storage import Manifest
+from factory_assets.storage.manifest import plain_scalar
 from factory_assets.vocabulary.errors import FactoryError, InvariantViolationError
 from factory_assets.vocabulary.frames import to_table
 from factory_assets.vocabulary.partition import PartitionKey
@@ -197,7 +198,8 @@ def _publish(
 
 def _metadata(output: Output, product: Product, manifest: Manifest) -> dict[str, Any]:
     digest = manifest.parts[0].sha256 if output.schema else manifest.content_digest
-    metadata: dict[str, Any] = {"sha256": digest, **product.metadata}
+    metadata: dict[str, Any] = {"sha256": digest}
+    metadata |= {label: plain_scalar(value) for label, value in product.metadata.items()}
     if output.schema is not None:
         metadata["dagster/row_count"] = len(product.content)
     for figure in product.figures:
@@ -207,12 +209,12 @@ def _metadata(output: Output, product: Product, manifest: Manifest) -> dict[str,
 
 
 def _check_result(output: Output, name: str, found: Sequence[tuple[str, Verdict]]) -> dg.AssetCheckResult:
-    passed = all(verdict.passed for _, verdict in found)
+    passed = all(bool(verdict.passed) for _, verdict in found)
     blocking = any(verdict.blocking for _, verdict in found)
     details: dict[str, Any] = {}
     for key, verdict in found:
         prefix = f"{key} " if len(found) > 1 else ""
-        details |= {f"{prefix}{label}": value for label, value in verdict.details.items()}
+        details |= {f"{prefix}{label}": plain_scalar(value) for label, value in verdict.details.items()}
     return dg.AssetCheckResult(
         asset_key=output.key,
         check_name=name,

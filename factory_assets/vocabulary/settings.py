@@ -55,7 +55,8 @@ class MarketSettings:
     roll_volume_share : float
         A later month at or above this share of the front's volume in the previous session makes the front roll.
     spike_scale_multiple : float
-        A bar further than this many robust scales from its neighbours on both sides, and reverting, is a spike.
+        A bar that leaves the two bars before it by more than this many robust scales, unsupported by volume and by
+        other delivery months, is a spike.
     """
 
     quarantined_share_max: float = 0.01

@@ -105,9 +105,31 @@ def test_a_high_spike_is_found_too() -> None:
     assert flagged(rows) == [150]
 
 
-def test_a_move_that_stays_is_no_spike() -> None:
+def test_a_move_that_stays_costs_at_most_its_first_bar() -> None:
     rows = [*quiet(150), *((d, m, o - 50, h - 50, lo - 50, c - 50, v) for d, m, o, h, lo, c, v in quiet()[150:])]
-    assert flagged(rows) == []
+    assert flagged(rows) == [150], "whether a price stays is known later, and may not decide today"
+    rows[150] = (*rows[150][:-1], 60.0)
+    assert flagged(rows) == [], "with its volume it is news"
+
+
+def test_the_return_from_a_bad_print_is_no_spike() -> None:
+    rows = [(d, m, 1790.0, 1790.2, 1789.8, 1790.0, v) if m == 150 else (d, m, *p, v) for d, m, *p, v in quiet()]
+    rows[150] = (24253, 150, 1700.0, 1700.0, 1700.0, 1700.0, 20.0)
+    assert flagged(rows) == [150]
+
+
+def test_the_verdict_is_known_at_the_close() -> None:
+    rows = spiked(quiet(), 150, 1700.0)
+    for stop in (151, 152, 160, 200):
+        assert flagged(rows[:stop]) == [150]
+
+
+def test_an_old_price_judges_nothing() -> None:
+    def late(minute: int) -> list[int]:
+        return flagged([*quiet(150), (24253, minute, 1700.0, 1700.0, 1700.0, 1700.0, 20.0)])
+
+    assert late(178) == [150], "30 minutes after the earlier of the two bars before it"
+    assert late(179) == []
 
 
 def test_a_flash_move_with_its_volume_is_no_spike() -> None:
@@ -118,17 +140,19 @@ def test_a_flash_move_with_its_volume_is_no_spike() -> None:
 def test_another_month_supports_or_refutes() -> None:
     both = [*spiked(quiet(), 150, 1770.0), *spiked(quiet(delivery=24255, offset=4.0), 150, 1778.0)]
     assert flagged(both) == []
-    alone = [*spiked(quiet(), 150, 1770.0, volume=1000.0), *quiet(delivery=24255, offset=4.0)]
-    assert flagged(alone) == [150], "where another month traded calmly, volume is no excuse"
+    alone = [*spiked(quiet(), 150, 1770.0), *quiet(delivery=24255, offset=4.0)]
+    assert flagged(alone) == [150]
+    swept = [*spiked(quiet(), 150, 1770.0, volume=1000.0), *quiet(delivery=24255, offset=4.0)]
+    assert flagged(swept) == [], "an order that swept the book (gold, 2022-05-27 19:01) is no bad print"
 
 
 def test_the_first_bars_and_session_edges_are_not_judged() -> None:
     assert flagged(spiked(quiet(), 15, 1700.0)) == []
-    assert flagged(spiked(quiet(), 199, 1700.0)) == []
+    assert flagged(spiked(quiet(), 199, 1700.0)) == [199]
     minutes = quiet(420)  # Monday 15:00 to 22:00 UTC: the last bar is the session's last
     later = [(d, m + 60, *rest) for d, m, *rest in quiet(480)[420:]]  # the session after the break
-    assert flagged(spiked([*minutes, *later], 419, 1700.0)) == []
-    assert flagged(spiked([*minutes, *later], 418, 1700.0)) == [418]
+    for k, expected in ((419, [419]), (420, []), (421, []), (422, [422])):
+        assert flagged(spiked([*minutes, *later], k, 1700.0)) == expected
 
 
 def test_later_bars_do_not_change_a_verdict() -> None:

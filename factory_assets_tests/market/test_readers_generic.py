@@ -108,7 +108,7 @@ def test_expiry_column_drops_and_counts_spreads(tmp_path: Path) -> None:
 
 def test_rows_are_sorted_and_keep_their_place_in_the_file(tmp_path: Path) -> None:
     header, first, second = ROWS.splitlines()
-    found = read_folder(folder(tmp_path, "\n".join([header, second, first, first]) + "\n"), MES)
+    found = read_folder(folder(tmp_path, f"{header}\n{second}\n{first}\n{first}\n"), MES)
     assert times(found)[0] == "2026-06-01T14:00:00+0000"
     assert found.minutes["source_row"].tolist() == [1, 2, 0]
 

@@ -6,6 +6,7 @@ import pandas as pd
 
 from factory_assets.labels import label_decisions, label_invariants
 from factory_assets.orchestration.factory_asset import factory_asset
+from factory_assets.orchestration.ledger_files import LedgerFiles
 from factory_assets.orchestration.materialization import Materialization, Product
 from factory_assets.orchestration.open_test import REASON_TAG
 from factory_assets.orchestration.outputs import table_output
@@ -68,12 +69,13 @@ def labels(part: Materialization) -> Iterable[Product]:
     settings_sections=["labels", "barriers"],
 )
 def sealed_outcomes(part: Materialization) -> Iterable[Product]:
-    """Label the test sessions during a recorded opening; emit no figure about them."""
+    """Label the test sessions during an opening, if the ledger that will record it is intact; emit no figure."""
     if REASON_TAG not in part.tags:
         raise SealedPeriodError(
             f"{part.key}: test outcomes are sealed. Open them with: factory evaluate --contract {part.key.contract} "
             f'--horizon {part.horizon} --open-test --reason "…"'
         )
+    LedgerFiles(part.factory, part.study).entries()
     outcome, verdicts = _labelled(part, part.study.end_day)
     broken = [verdict.name for verdict in verdicts if verdict.blocking and not verdict.passed]
     if broken:

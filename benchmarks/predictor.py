@@ -1,0 +1,61 @@
+"""Time of one live minute: p50, p99 and the slowest of ``Predictor.update``, with and without a decision in it.
+
+A release of the demo's size (99 features, four timeframes, LightGBM and logistic) is fitted on a simulated market,
+written, loaded, warmed up, and fed four sessions minute by minute. Wall time of each call, one thread, garbage
+collection on. Run with ``python -m benchmarks.predictor``.
+"""
+
+import tempfile
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import pandas as pd
+
+from factory_assets.deployment import Predictor, write_bundle
+from factory_assets_tests.deployment.release_world import release_world
+
+FIRST, LAST = pd.Timestamp("2023-03-06T23:00Z"), pd.Timestamp("2023-03-10T22:00Z")
+TARGET_MS = 100.0
+
+
+def clocked(predictor, bars):
+    """Milliseconds of each call that made a decision, and of each that made none."""
+    decisions, others = [], []
+    for bar in bars:
+        start = perf_counter()
+        prediction = predictor.update(bar)
+        taken_ms = (perf_counter() - start) * 1e3
+        (others if prediction is None else decisions).append(taken_ms)
+    return np.array(decisions), np.array(others)
+
+
+def main():
+    world = release_world()
+    raw = world.raw
+    with tempfile.TemporaryDirectory() as place:
+        folder, _ = write_bundle(world.release, Path(place), clock=lambda: datetime.now(tz=UTC), code_version="bench")  # noqa: TID251
+        start = perf_counter()
+        predictor = Predictor.load(folder)
+        print(f"load             {perf_counter() - start:8.2f} s")
+    start = perf_counter()
+    history = raw[raw["open_time"] < FIRST]
+    predictor.warm_up(history)
+    taken = perf_counter() - start
+    print(f"warm_up          {taken:8.2f} s   {len(history):,} minutes, {taken / len(history) * 1e6:.0f} us each")
+    live = raw[(raw["open_time"] >= FIRST) & (raw["open_time"] < LAST)]
+    live = live.astype({"expiry": str}).sort_values(["open_time", "expiry"], ascending=[True, False])
+    bars = live[["expiry", "open_time", "open", "high", "low", "close", "volume"]].to_dict("records")
+    clocked(predictor, bars[:200])  # compiled and cached from here on
+    for name, taken_ms in zip(("decision", "no decision"), clocked(predictor, bars[200:]), strict=True):
+        p50, p99 = np.percentile(taken_ms, [50, 99])
+        print(
+            f"{name:<16} {p50:8.2f} ms p50 {p99:8.2f} ms p99 {taken_ms.max():8.2f} ms max   {len(taken_ms):,} minutes"
+        )
+        if name == "decision":
+            print(f"{'':<16} {'within' if p99 <= TARGET_MS else 'OVER'} {TARGET_MS:g} ms at p99")
+
+
+if __name__ == "__main__":
+    main()
