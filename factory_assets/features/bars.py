@@ -1,6 +1,5 @@
 """Bars of one contract and timeframe as the arrays feature functions read, with what they share computed once."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cached_property
 
@@ -216,19 +215,6 @@ def log_change(values: np.ndarray, bars: int) -> np.ndarray:
     """Log of each price over the one ``bars`` rows before; NaN in the first ``bars`` rows, 0 between equal prices."""
     out = np.full(len(values), np.nan)
     out[bars:] = log_ratio(values[bars:], values[:-bars])
-    return out
-
-
-def settled(statistic: Callable[..., np.ndarray], values: np.ndarray, *arguments: int) -> np.ndarray:
-    """A rolling statistic of a series that begins with NaN, computed from its first number on.
-
-    Block-wise kernels measure from a block's first value; a NaN there would mask the whole block.
-    """
-    numbers = ~np.isnan(values)
-    start = int(np.argmax(numbers)) if numbers.any() else len(values)
-    out = np.full(len(values), np.nan)
-    if start < len(values):
-        out[start:] = statistic(values[start:], *arguments)
     return out
 
 

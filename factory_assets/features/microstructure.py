@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from factory_assets.features.bars import PRICE_FLOOR_SHARE, Bars, settled
+from factory_assets.features.bars import PRICE_FLOOR_SHARE, Bars
 from factory_assets.features.family import FeatureFamily, Output, family
 from factory_assets.features.kernels import (
     TIE_SHARE,
@@ -80,8 +80,8 @@ def spreads(bars: Bars) -> tuple[np.ndarray, ...]:
     close_before = _previous(bars.close)
     middle = np.sqrt(bars.high) * np.sqrt(bars.low)
     old, new = log_ratio(close_before, _previous(middle)), log_ratio(close_before, middle)
-    size = settled(rolling_mean, np.abs(old * new), 20)
-    return roll, _corwin_schultz(bars), 2.0 * np.sqrt(_positive(settled(rolling_mean, old * new, 20), size))
+    size = rolling_mean(np.abs(old * new), 20)
+    return roll, _corwin_schultz(bars), 2.0 * np.sqrt(_positive(rolling_mean(old * new, 20), size))
 
 
 @family(
@@ -141,7 +141,7 @@ def _corwin_schultz(bars: Bars) -> np.ndarray:
     gamma = log_ratio(top, bottom) ** 2
     scale = 3.0 - 2.0 * math.sqrt(2.0)
     alpha = (math.sqrt(2.0) - 1.0) * np.sqrt(beta) / scale - np.sqrt(gamma / scale)
-    return settled(rolling_mean, np.maximum(2.0 * np.tanh(0.5 * alpha), 0.0), 20)
+    return rolling_mean(np.maximum(2.0 * np.tanh(0.5 * alpha), 0.0), 20)
 
 
 FAMILIES: tuple[FeatureFamily, ...] = (impact, spreads, order_flow)

@@ -7,7 +7,7 @@ Belongs here: oscillators of the close and its recent range. Does not: distances
 import numpy as np
 import talib
 
-from factory_assets.features.bars import PRICE_FLOOR_SHARE, Bars, log_change, settled
+from factory_assets.features.bars import PRICE_FLOOR_SHARE, Bars, log_change
 from factory_assets.features.family import FeatureFamily, Output, family
 from factory_assets.features.kernels import TIE_SHARE, rows_since_extreme
 from factory_assets.features.spec import Span
@@ -90,7 +90,7 @@ def stochastic(bars: Bars) -> tuple[np.ndarray, ...]:
     fast, _ = talib.STOCHF(bars.high, bars.low, bars.close, fastk_period=14, fastd_period=1)
     flat = rolling_max(bars.high, 14) - rolling_min(bars.low, 14) <= TIE_SHARE * bars.close
     fast = np.where(flat, 50.0, fast)
-    return fast, settled(rolling_mean, fast, 3)
+    return fast, rolling_mean(fast, 3)
 
 
 _MACD_BARS = 33 + ewm_settle_bars(26)

@@ -5,7 +5,7 @@ Belongs here: descriptions of a window's distribution. Does not: its spread (:mo
 
 import numpy as np
 
-from factory_assets.features.bars import Bars, log_change, settled
+from factory_assets.features.bars import Bars, log_change
 from factory_assets.features.family import FeatureFamily, Output, family
 from factory_assets.features.kernels import TIE_SHARE, percentile_rank, ratio, trailing_covariance
 from factory_assets.features.spec import Span
@@ -69,10 +69,10 @@ def shape_of_returns(bars: Bars) -> tuple[np.ndarray, ...]:
     """
     single = rolling_sum(bars.log_return**2, _WINDOW)
     five = rolling_sum(log_change(bars.close, 5) ** 2, _WINDOW)
-    alike = settled(rolling_std, bars.log_return, _WINDOW) <= TIE_SHARE
+    alike = rolling_std(bars.log_return, _WINDOW) <= TIE_SHARE
     return (
-        np.where(alike, 0.0, settled(rolling_skew, bars.log_return, _WINDOW)),
-        np.where(alike, 0.0, settled(rolling_kurtosis, bars.log_return, _WINDOW)),
+        np.where(alike, 0.0, rolling_skew(bars.log_return, _WINDOW)),
+        np.where(alike, 0.0, rolling_kurtosis(bars.log_return, _WINDOW)),
         ratio(five, 5.0 * single, 1.0),
     )
 

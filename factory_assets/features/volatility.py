@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from factory_assets.features.bars import PRICE_FLOOR_SHARE, Bars, settled
+from factory_assets.features.bars import PRICE_FLOOR_SHARE, Bars
 from factory_assets.features.family import FeatureFamily, Output, family
 from factory_assets.features.kernels import beyond_tie, log_ratio, ratio
 from factory_assets.features.spec import Span
@@ -111,7 +111,7 @@ def range_estimators(bars: Bars) -> tuple[np.ndarray, ...]:
     overnight[1:] = log_ratio(bars.open[1:], bars.close[:-1])
     share = 0.34 / (1.34 + (window + 1.0) / (window - 1.0))
     inside = rolling_std(log_ratio(bars.close, bars.open), window) ** 2
-    both = settled(rolling_std, overnight, window) ** 2 + share * inside + (1.0 - share) * drift_free
+    both = rolling_std(overnight, window) ** 2 + share * inside + (1.0 - share) * drift_free
     steady, full = (np.sqrt(np.maximum(variance, 0.0)) for variance in (drift_free, both))
     return parkinson, steady, np.log(np.maximum(full, PRICE_FLOOR_SHARE) / np.maximum(steady, PRICE_FLOOR_SHARE))
 
@@ -191,7 +191,7 @@ def composition(bars: Bars) -> tuple[np.ndarray, ...]:
     Barndorff-Nielsen and Shephard (2004), Journal of Financial Econometrics 2, pp. 1-37 (bipower variation).
     """
     size = np.abs(bars.log_return)
-    mean, deviation = settled(rolling_mean, size, 60), settled(rolling_std, size, 60, 0)
+    mean, deviation = rolling_mean(size, 60), rolling_std(size, 60, 0)
     squared = rolling_sum(size**2, 20)
     falls = rolling_sum(np.where(bars.log_return < 0.0, size**2, size * 0.0), 20)
     before = np.full(len(bars), np.nan)

@@ -6,7 +6,7 @@ Belongs here: contract counts and prices weighted by them. Does not: price impac
 
 import numpy as np
 
-from factory_assets.features.bars import Bars, settled
+from factory_assets.features.bars import Bars
 from factory_assets.features.family import FeatureFamily, Output, family
 from factory_assets.features.kernels import money_flow, ratio, same_slot_mean, session_vwap
 from factory_assets.features.spec import Span
@@ -124,7 +124,7 @@ def force(bars: Bars) -> np.ndarray:
     change = np.full(len(bars), np.nan)
     change[1:] = np.diff(bars.close)
     relative = bars.volume / np.maximum(rolling_mean(bars.volume, 20), 1.0)
-    return settled(rolling_mean, change / bars.yardstick * relative, 13)
+    return rolling_mean(change / bars.yardstick * relative, 13)
 
 
 @family(

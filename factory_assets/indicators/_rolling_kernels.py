@@ -3,9 +3,12 @@
 Rows are cut into blocks as long as the window. A window then is the end of one block and the beginning of the next:
 its aggregate is a merge of two running aggregates that were only ever *added to*. Nothing is subtracted, so neither a
 huge value that left the window nor 700,000 rows of history leave a trace in the result, a NaN poisons exactly the
-windows that hold it, and the cost is one pass whatever the window. Moments are taken from each block's first value, so
-prices far from zero keep the digits of their changes. (The idea for minima is van Herk 1992, Gil and
-Werman 1993; moments merge by Chan, Golub and LeVeque 1983 and Pebay 2008, SAND2008-6212, eqs. 3.1 and 4.)
+windows that hold it, and the cost is one pass whatever the window. Moments are taken from the value each running
+aggregate starts with: a block's first for the one that grows forward (``head``), its last for the one that grows
+backward (``tail``). So prices far from zero keep the digits of their changes; and as every window that reads an
+aggregate holds the value it was measured from, a NaN or a bad print there reaches no other window. (The idea for minima
+is van Herk 1992, Gil and Werman 1993; moments merge by Chan, Golub and LeVeque 1983 and Pebay 2008, SAND2008-6212,
+eqs. 3.1 and 4.)
 """
 
 import numba
@@ -63,10 +66,11 @@ def mean_m2(values: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
     n = len(values)
     means, m2s = np.full(n, np.nan), np.full(n, np.nan)
     tail_mean, tail_m2 = np.zeros(window + 1), np.zeros(window + 1)
-    origin, shift = 0.0, 0.0
+    tail_origin = 0.0
     for start in range(0, n, window):
         stop = min(start + window, n)
-        shift, origin = origin - values[start], values[start]
+        origin = values[start]
+        shift = tail_origin - origin
         mean, m2 = 0.0, 0.0
         for i in range(start, stop):
             count = i - start + 1
@@ -83,9 +87,10 @@ def mean_m2(values: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
                     means[i] = origin + (mean + delta * (rest / window))
                     m2s[i] = m2 + tail_m2[count] + delta * delta * (rest * count / window)
         if stop - start == window:
+            tail_origin = values[stop - 1]
             mean, m2 = 0.0, 0.0
             for k in range(window - 1, -1, -1):
-                value = values[start + k] - origin
+                value = values[start + k] - tail_origin
                 step = value - mean
                 mean += step / (window - k)
                 m2 += step * (value - mean)
@@ -119,10 +124,11 @@ def moments(values: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray, np
     n = len(values)
     m2s, m3s, m4s = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
     tail = np.zeros((window + 1, 4))
-    origin, shift = 0.0, 0.0
+    tail_origin = 0.0
     for start in range(0, n, window):
         stop = min(start + window, n)
-        shift, origin = origin - values[start], values[start]
+        origin = values[start]
+        shift = tail_origin - origin
         head = (0.0, 0.0, 0.0, 0.0)
         for i in range(start, stop):
             count = i - start + 1
@@ -134,9 +140,10 @@ def moments(values: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray, np
                     whole = _merge(float(window - count), rest, float(count), head)
                 m2s[i], m3s[i], m4s[i] = whole[1], whole[2], whole[3]
         if stop - start == window:
+            tail_origin = values[stop - 1]
             back = (0.0, 0.0, 0.0, 0.0)
             for k in range(window - 1, -1, -1):
-                back = _merge(float(window - 1 - k), back, 1.0, (values[start + k] - origin, 0.0, 0.0, 0.0))
+                back = _merge(float(window - 1 - k), back, 1.0, (values[start + k] - tail_origin, 0.0, 0.0, 0.0))
                 tail[k, 0], tail[k, 1], tail[k, 2], tail[k, 3] = back
     return m2s, m3s, m4s
 
@@ -147,10 +154,11 @@ def regressions(values: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray
     n = len(values)
     cross, m2s = np.full(n, np.nan), np.full(n, np.nan)
     tail_mean, tail_m2, tail_cross = np.zeros(window + 1), np.zeros(window + 1), np.zeros(window + 1)
-    origin, shift = 0.0, 0.0
+    tail_origin = 0.0
     for start in range(0, n, window):
         stop = min(start + window, n)
-        shift, origin = origin - values[start], values[start]
+        origin = values[start]
+        shift = tail_origin - origin
         mean, m2, co = 0.0, 0.0, 0.0
         for i in range(start, stop):
             count = i - start + 1
@@ -170,10 +178,11 @@ def regressions(values: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray
                     cross[i] = co + tail_cross[count] + (window / 2.0) * delta * share
                     m2s[i] = m2 + tail_m2[count] + delta * delta * share
         if stop - start == window:
+            tail_origin = values[stop - 1]
             mean, m2, co = 0.0, 0.0, 0.0
             for k in range(window - 1, -1, -1):
                 count = window - k
-                value = values[start + k] - origin
+                value = values[start + k] - tail_origin
                 step = value - mean
                 co -= (count / 2.0) * step * ((count - 1) / count)
                 mean += step / count

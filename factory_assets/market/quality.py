@@ -142,9 +142,9 @@ def spikes(minutes: MinuteArrays, session: np.ndarray, instrument: Instrument, s
     the last 120 bars.
 
     Whether the price comes back in the next minute is *not* asked: that would let tomorrow's bar decide whether today's
-    is used, and live could not do the same. All three bars lie in one session and within 30 minutes, so the first two bars
-    of a session are not judged, nor a month that hardly trades (its last price is an old one), nor the first 20 bars
-    of an expiry.
+    is used, and live could not do the same. All three bars lie in one session and within 30 minutes, so the first two
+    bars of a session are not judged, nor a month that hardly trades (its last price is an old one), nor the first 20
+    bars of an expiry.
 
     Parameters
     ----------

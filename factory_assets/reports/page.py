@@ -10,12 +10,14 @@ from factory_assets.reports.figure import Figure
 from factory_assets.vocabulary.verdict import Verdict
 
 _STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;color:#1f2933;max-width:70rem;margin:2rem auto;padding:0 1rem;background:#fff}
+body{font:15px/1.5 system-ui,sans-serif;color:#1f2933;max-width:78rem;margin:2rem auto;padding:0 1rem;background:#fff}
 h1{font-size:1.7rem;margin:0 0 .2rem}h2{margin:2.4rem 0 .6rem;border-bottom:2px solid #e4e7eb;padding-bottom:.2rem}
 h3{margin:1.4rem 0 .3rem;font-size:1rem}p{margin:.4rem 0}.lead{color:#52606d}
-table{border-collapse:collapse;font-size:12.5px;margin:.6rem 0}th,td{padding:.2rem .6rem;text-align:right;
+table{border-collapse:collapse;font-size:12px;margin:.6rem 0}
+th,td{padding:.2rem .55rem;text-align:right;white-space:nowrap;
 border-bottom:1px solid #e4e7eb;font-variant-numeric:tabular-nums}th{background:#f5f7fa}td:first-child,th:first-child,
-td.text,th.text{text-align:left}img{max-width:100%;height:auto;border:1px solid #e4e7eb;border-radius:4px}
+td.text,th.text{text-align:left}td.prose{text-align:left;white-space:normal}
+img{max-width:100%;height:auto;border:1px solid #e4e7eb;border-radius:4px}
 .pass{color:#1a7f5a;font-weight:600}.fail{color:#c2412d;font-weight:600}.warn{color:#b58a1b;font-weight:600}
 .simulated{background:#c2412d;color:#fff;padding:.5rem 1rem;font-weight:700;letter-spacing:.08em;border-radius:4px}
 .wide{overflow-x:auto}
@@ -104,7 +106,7 @@ def _verdicts(verdicts: Sequence[Verdict]) -> str:
         )
         rows.append(
             f'<tr><td class="text">{html.escape(verdict.name)}</td><td class="{state}">{word}</td>'
-            f'<td class="text">{html.escape(verdict.summary)}</td></tr>'
+            f'<td class="prose">{html.escape(verdict.summary)}</td></tr>'
         )
     return f'<div class="wide"><table><tbody>{"".join(rows)}</tbody></table></div>'
 

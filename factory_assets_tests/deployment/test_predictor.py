@@ -337,7 +337,7 @@ def test_a_bad_print_is_judged_by_the_batch_function(world, monkeypatch):
     batch = build_canonical(raw, product, SessionCalendar.of(product), world.release.market)
     predictor = Predictor(world.release)
     list(replay_minutes(predictor, raw, decide_from=at("2023-03-10T03:00").to_pydatetime()))
-    # The other month of the shared minute comes before the front and has nobody to support it yet; the front is the same.
+    # The other month of the shared minute comes before the front and has nobody to support it; the front is the same.
     assert (predictor.counts["quarantined_spike"], batch.counts["quarantined_spike"]) == (2, 1)
     front = predictor.counts["front"] + (batch.bars["open_time"] < at("2023-03-07T22:00")).sum()
     assert front == len(batch.bars)

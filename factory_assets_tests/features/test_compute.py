@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 
 from factory_assets.features import catalogue, compute
-from factory_assets.features.bars import Bars, log_change, settled
-from factory_assets.indicators import rolling_mean
+from factory_assets.features.bars import Bars, log_change
 from factory_assets.vocabulary.errors import (
     BadInputError,
     ForeignContractError,
@@ -106,9 +105,5 @@ def test_mixed_or_unknown_timeframes_are_refused():
         compute(FRAME, minutes=5)
 
 
-def test_leading_nan_does_not_reach_beyond_its_windows():
-    values = np.r_[np.nan, np.nan, np.arange(10.0)]
-    assert np.isnan(settled(rolling_mean, values, 4)[:5]).all()
-    assert settled(rolling_mean, values, 4)[5:].tolist() == [1.5, 2.5, 3.5, 4.5, 5.5, 6.5, 7.5]
-    assert np.isnan(settled(rolling_mean, np.full(3, np.nan), 2)).all()
+def test_change_over_more_bars_than_there_are_is_masked():
     assert np.isnan(log_change(np.array([1.0, 2.0]), 5)).all()

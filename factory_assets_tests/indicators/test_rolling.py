@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from factory_assets.indicators import (
@@ -37,7 +37,7 @@ def _naive_line(window):
     cross = math.fsum((t - t_mean) * (y - y_mean) for t, y in enumerate(window))
     time_m2 = math.fsum((t - t_mean) ** 2 for t in range(n))
     y_m2 = math.fsum((y - y_mean) ** 2 for y in window)
-    return cross / time_m2, cross * cross / (time_m2 * y_m2)
+    return cross / time_m2, cross * cross / (time_m2 * y_m2) if len(set(window)) > 1 else 0.0
 
 
 def _central(window, order):
@@ -51,11 +51,15 @@ def _naive_std(window):
 
 def _naive_skew(window):
     n = len(window)
+    if len(set(window)) == 1:
+        return 0.0
     return math.sqrt(n * (n - 1)) / (n - 2) * _central(window, 3) / _central(window, 2) ** 1.5
 
 
 def _naive_kurtosis(window):
     n = len(window)
+    if len(set(window)) == 1:
+        return 0.0
     excess = _central(window, 4) / _central(window, 2) ** 2 - 3
     return (n - 1) / ((n - 2) * (n - 3)) * ((n + 1) * excess + 6)
 
@@ -78,15 +82,25 @@ ORACLES = {
 }
 
 
+LEAST_WINDOW = {"skew": 3, "kurtosis": 4}
+
+
+def _by_window(naive, values, window):
+    """The oracle on each window alone: NaN before the first full one, and where a window holds a NaN."""
+    out = np.full(len(values), np.nan)
+    for i in range(window - 1, len(values)):
+        held = values[i - window + 1 : i + 1]
+        if not np.isnan(held).any():
+            out[i] = naive(held.tolist())
+    return out
+
+
 @pytest.mark.parametrize("name", ORACLES)
 @pytest.mark.parametrize("window", [4, 7, 20, 64])
 def test_equals_the_naive_window(name, window):
     statistic, naive = ORACLES[name]
     values = np.random.default_rng(window).standard_t(4, 3 * window + 5)
-    got = statistic(values, window)
-    assert np.isnan(got[: window - 1]).all()
-    expected = [naive(list(values[i - window + 1 : i + 1])) for i in range(window - 1, len(values))]
-    np.testing.assert_allclose(got[window - 1 :], expected, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(statistic(values, window), _by_window(naive, values, window), rtol=1e-11, atol=1e-13)
 
 
 @pytest.mark.parametrize(("name", "theirs"), [("std", "std"), ("skew", "skew"), ("kurtosis", "kurt"), ("sum", "sum")])
@@ -107,15 +121,18 @@ def test_known_values():
 
 
 @pytest.mark.parametrize("name", ORACLES)
-def test_same_from_a_later_start_of_history(name):
+@pytest.mark.parametrize("bad_row", [1000, 1019, 1020])  # inside a block of 60 rows, its last row, its first row
+@pytest.mark.parametrize("bad_value", [1e9, np.nan])
+def test_same_from_a_later_start_of_history(name, bad_row, bad_value):
     statistic = ORACLES[name][0]
     rng = np.random.default_rng(11)
-    values = rng.normal(size=4000) * np.exp(rng.normal(size=4000).cumsum() * 0.05)
-    values[100] = 1e9  # a bad print that left the window long ago must leave no trace
+    values = rng.normal(size=3000) * np.exp(rng.normal(size=3000).cumsum() * 0.05)
+    values[bad_row] = bad_value  # a bad print that left the window must leave no trace
     whole = statistic(values, 60)
-    for start in (1000, 1001, 1037, 3333):
+    for start in (bad_row + 1, bad_row + 2, bad_row + 38, bad_row + 60, 2222):
         part = statistic(values[start:], 60)[59:]
-        scale = np.abs(whole[start + 59 :]).max()
+        assert not np.isnan(part).any()
+        scale = np.abs(part).max()
         np.testing.assert_allclose(part, whole[start + 59 :], rtol=1e-12, atol=1e-13 * scale)
 
 
@@ -129,16 +146,49 @@ def test_reads_no_later_row(name):
 
 
 @pytest.mark.parametrize("name", ORACLES)
-def test_nan_masks_exactly_the_windows_that_hold_it(name):
-    statistic = ORACLES[name][0]
+@pytest.mark.parametrize("row", range(24, 32))  # every place in a block of 8 rows
+def test_nan_masks_exactly_the_windows_that_hold_it(name, row):
     values = np.random.default_rng(4).normal(size=100)
-    values[37] = np.nan
-    got = statistic(values, 8)
-    masked = np.isnan(got)
+    values[row] = np.nan
     expected = np.zeros(100, dtype=bool)
     expected[:7] = True
-    expected[37:45] = True
-    np.testing.assert_array_equal(masked, expected)
+    expected[row : row + 8] = True
+    np.testing.assert_array_equal(np.isnan(ORACLES[name][0](values, 8)), expected)
+
+
+@pytest.mark.parametrize("name", ORACLES)
+def test_series_that_begins_with_nan_is_valid_from_its_first_full_window(name):
+    values = np.r_[np.nan, np.random.default_rng(6).normal(size=200)]  # as log returns do
+    got = ORACLES[name][0](values, 60)
+    assert np.isnan(got[:60]).all()
+    assert np.isfinite(got[60:]).all()
+
+
+@st.composite
+def _gappy_series(draw):
+    """Values with NaN at the start, at block edges and anywhere, and a window; lengths end near block edges."""
+    window = draw(st.integers(2, 60))
+    n = max(1, draw(st.integers(0, 4)) * window + draw(st.integers(-2, 2)))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    # Prices on a tick grid hold ties and flat windows; continuous values do not.
+    on_ticks = draw(st.booleans())
+    values = 4000.0 + 0.25 * rng.integers(-1, 2, n).cumsum() if on_ticks else rng.normal(size=n)
+    values[: draw(st.integers(0, window + 1))] = np.nan
+    edges = st.tuples(st.integers(0, 4), st.integers(-1, 1)).map(lambda edge: edge[0] * window + edge[1])
+    for row in draw(st.lists(edges | st.integers(0, n - 1), max_size=4)):
+        if 0 <= row < n:
+            values[row] = np.nan
+    return values, window
+
+
+@pytest.mark.parametrize("name", ORACLES)
+@settings(deadline=None, max_examples=60)
+@given(case=_gappy_series())
+def test_equals_the_naive_window_whatever_is_missing(name, case):
+    values, window = case
+    assume(window >= LEAST_WINDOW.get(name, 2))
+    statistic, naive = ORACLES[name]
+    np.testing.assert_allclose(statistic(values, window), _by_window(naive, values, window), rtol=1e-9, atol=1e-11)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ from factory_assets.reports.features import feature_figures
 from factory_assets.reports.headline import edge_sentences
 from factory_assets.reports.labels import label_figures
 from factory_assets.reports.market import market_figures
+from factory_assets.reports.metric_table import METRIC_GROUPS, metric_table
 from factory_assets.reports.models import model_figures
 from factory_assets.reports.page import Section, render_page
 from factory_assets.splits.study import day_text
@@ -96,12 +97,15 @@ def _results(part: Materialization) -> list[Section]:
                 "predicted by a fit that never saw it (thresholds are chosen here, so its P&L is flattered). val: "
                 "later decisions under those thresholds, unchanged.",
             ],
-            tables=[_wide(plain, period) for period in ("oof", "val")],
+            tables=[metric_table(plain, period, group) for period in ("oof", "val") for group in METRIC_GROUPS],
             figures=evaluation_figures(table, trades, simulated=simulated),
         ),
         Section(
             title="Targets",
-            paragraphs=["Reported, never tuned to; missing one is an honest result. Values are the stack's on val."],
+            paragraphs=[
+                "Reported, never tuned to; missing one is an honest result. Values are the stack's point estimates on "
+                "val: read them with the intervals and the number of trades above, a few trades meet or miss anything.",
+            ],
             tables=[
                 targets_table(
                     plain[plain["period"] == "val"],
@@ -136,7 +140,8 @@ def _inputs(part: Materialization) -> list[Section]:
     return [
         Section(
             title="Market",
-            tables=[rolls.drop(columns="contract").astype({"trade_date": str}), reasons],
+            paragraphs=[f"{len(bars):,} minutes kept, {len(quarantine):,} in quarantine, {len(rolls)} rolls."],
+            tables=[rolls.drop(columns="contract").astype({"trade_date": str}), *([reasons] if len(reasons) else [])],
             figures=market_figures(bars, quarantine, rolls, simulated=simulated),
         ),
         Section(
@@ -167,14 +172,3 @@ def _invariants(part: Materialization) -> Section:
         paragraphs=["Evaluated once by the producer, before anything was written; a broken one writes nothing."],
         verdicts=verdicts,
     )
-
-
-def _wide(table: pd.DataFrame, period: str) -> pd.DataFrame:
-    """Models down, metrics across, each cell with its interval."""
-    rows = table[table["period"] == period].copy()
-    rows[period] = [
-        f"{value:,.4g} [{low:,.4g}, {high:,.4g}]" if pd.notna(low) else f"{value:,.4g}" if pd.notna(value) else "n/a"
-        for value, low, high in zip(rows["value"], rows["low"], rows["high"], strict=True)
-    ]
-    wide = rows.pivot_table(index="metric", columns="model", values=period, aggfunc="first", observed=True)
-    return wide.fillna("n/a").rename_axis(period).rename_axis(None, axis=1).reset_index()

@@ -24,6 +24,7 @@ from factory_assets.orchestration.outputs import Output
 from factory_assets.orchestration.pages import place_page
 from factory_assets.orchestration.releases import released_folder
 from factory_assets.reports.evaluation import evaluation_figures
+from factory_assets.reports.metric_table import METRIC_GROUPS, metric_table
 from factory_assets.reports.page import Section, render_page
 from factory_assets.splits.study import day_text
 from factory_assets.stacking import FittedMember, predictions_frame
@@ -176,7 +177,7 @@ def _page(part: Materialization, result: EvaluationResult, said: TestReport, rea
         ],
         columns=["figure", "value"],
     )
-    table = result.table[["model", "metric", "value", "low", "high", "rows"]]
+    table = result.table.astype({"model": str, "period": str, "metric": str})
     study = part.study
     return render_page(
         f"Sealed test of {part.key.contract}, horizon {part.horizon}",
@@ -184,7 +185,11 @@ def _page(part: Materialization, result: EvaluationResult, said: TestReport, rea
         [
             Section(title="What this can and cannot say", paragraphs=[said.sentence, said.explanation], tables=[rows]),
             Section(title="Targets", tables=[said.targets]),
-            Section(title="Evaluation", tables=[table.astype({"model": str, "metric": str})], figures=figures),
+            Section(
+                title="Evaluation",
+                tables=[metric_table(table, "test", group) for group in METRIC_GROUPS],
+                figures=figures,
+            ),
         ],
         simulated=simulated,
     )
