@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from factory_assets.features import catalogue, certify, compute
-from factory_assets.features.bars import Bars, log_change, settled
+from factory_assets.features.bars import Bars, log_change
 from factory_assets.features.kernels import trailing_median
 from factory_assets.indicators import (
     rolling_kurtosis,
@@ -86,11 +86,11 @@ def beside_pandas(frame: pd.DataFrame) -> None:
         "max of 120 closes": (lambda: rolling_max(close, 120), lambda: series["close"].rolling(120).max()),
         "min of 120 closes": (lambda: rolling_min(close, 120), lambda: series["close"].rolling(120).min()),
         "skew of 60 returns": (
-            lambda: settled(rolling_skew, change, 60),
+            lambda: rolling_skew(change, 60),
             lambda: series["change"].rolling(60).skew(),
         ),
         "kurtosis of 60 returns": (
-            lambda: settled(rolling_kurtosis, change, 60),
+            lambda: rolling_kurtosis(change, 60),
             lambda: series["change"].rolling(60).kurt(),
         ),
         "median of 60 volumes": (lambda: trailing_median(volume, 60), lambda: series["volume"].rolling(60).median()),

@@ -7,6 +7,7 @@ the parts mean (:mod:`factory_assets.deployment.release`), golden rows (:mod:`fa
 
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -24,6 +25,7 @@ from factory_assets.storage.files import ensure_folder, sync_folder
 from factory_assets.vocabulary.clock import Clock
 from factory_assets.vocabulary.errors import BadInputError, ConfigurationError, FactoryError, IntegrityError
 from factory_assets.vocabulary.settings import Barriers, LabelSettings, MarketSettings
+from factory_assets.vocabulary.verdict import Scalar
 
 FORMAT = 1
 MANIFEST = "manifest.json"
@@ -294,11 +296,15 @@ def _manifest(release: Release, files: Mapping[str, bytes], code_version: str) -
             "code_version": code_version,
             "libraries": {name: _version(name) for name in LIBRARIES},
             "inputs": dict(release.inputs),
-            "metrics": dict(release.metrics),
+            "metrics": {name: _finite_or_none(value) for name, value in release.metrics.items()},
             "study": release.study,
             "files": {name: hashlib.sha256(data).hexdigest() for name, data in files.items()},
         }
     )
+
+
+def _finite_or_none(value: Scalar | None) -> Scalar | None:
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _version(library: str) -> str:

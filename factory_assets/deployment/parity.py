@@ -11,7 +11,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -23,9 +23,9 @@ import pandas as pd
 import factory_assets
 from factory_assets.deployment.bundle import MANIFEST, load_bundle
 from factory_assets.deployment.golden import golden_difference
-from factory_assets.deployment.needs import sessions_needed
+from factory_assets.deployment.needs import rows_needed
 from factory_assets.deployment.release import Release
-from factory_assets.market import SessionCalendar, build_canonical
+from factory_assets.market import SessionCalendar, Sessions, build_canonical
 from factory_assets.splits.study import Study
 from factory_assets.vocabulary.errors import BadInputError, FactoryError
 from factory_assets.vocabulary.frames import from_us, times_us
@@ -42,7 +42,6 @@ SPLIT_TIE_SHARE_MAX = 0.01
 """Share of decisions at which a feature may lie so close to a tree's threshold that a rounding error changes side."""
 
 _SPARE_SESSIONS = 3
-_SHORT_SESSION_ALLOWANCE = 1.25
 _TIMEOUT_SECONDS = 1800.0
 _FACTORY_PREFIXES = ("FACTORY_", "DAGSTER_", "MLFLOW_")
 
@@ -109,22 +108,35 @@ def prove_release(
     canonical = build_canonical(before_test, release.instrument, calendar, release.market).bars
     front_us = times_us(canonical["open_time"])
     from_moment_us = int(front_us[-min(parity_minutes, len(front_us))])
-    # Sessions of history in front of the window: what the look-backs need, more where sessions were cut short.
-    days = np.unique(np.asarray(canonical["trade_date"], dtype="datetime64[D]").astype(np.int64))
-    reach = int(np.ceil(sessions_needed(release) * _SHORT_SESSION_ALLOWANCE)) + _SPARE_SESSIONS
-    window_day = calendar.sessions.trade_day[calendar.sessions.locate(np.array([from_moment_us]))[0]]
-    first = max(0, int(np.searchsorted(days, window_day)) - reach)
-    begin_us = calendar.sessions.open_us[np.searchsorted(calendar.sessions.trade_day, days[first])]
-    bars = before_test[times_us(before_test["open_time"]) >= begin_us]
+    first = _history_begin(front_us, calendar.sessions, from_moment_us, rows_needed(release))
+    bars = before_test[times_us(before_test["open_time"]) >= first]
     replay = replay_in_fresh_process(bundle_folder, bars, decide_from=from_us(np.array([from_moment_us]))[0])
     parity = parity_verdict(
         replay,
         batch_rows,
         release,
         front_us[front_us >= from_moment_us],
-        whole_history=first == 0,
+        whole_history=first <= int(front_us[0]),
     )
     return [bundle_verdict(bundle_folder, release), parity]
+
+
+def _history_begin(front_us: np.ndarray, sessions: Sessions, window_us: int, needed: Mapping[int, int]) -> int:
+    """Open of the session from which every look-back is filled at the window, a few sessions before it to spare.
+
+    The spare ones let the rolls of a run that begins there meet those of all history. Begins with history if that is
+    too short.
+    """
+    before = front_us[front_us < window_us]
+    session = sessions.locate(before)
+    reached = [len(before)]
+    for minutes, rows in needed.items():
+        slot = (before - sessions.open_us[session]) // (minutes * MINUTE_US)
+        starts = np.flatnonzero((np.diff(session, prepend=-1) != 0) | (np.diff(slot, prepend=-1) != 0))
+        reached.append(int(starts[-rows]) if len(starts) >= rows else -1)
+    held = np.unique(session)
+    place = -1 if min(reached) < 0 else int(np.searchsorted(held, session[min(reached)])) - _SPARE_SESSIONS
+    return int(sessions.open_us[held[place]]) if place >= 0 else int(front_us[0])
 
 
 def bundle_verdict(folder: Path, release: Release) -> Verdict:

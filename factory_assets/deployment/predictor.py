@@ -14,7 +14,7 @@ import pandas as pd
 from factory_assets.deployment.bundle import load_bundle
 from factory_assets.deployment.decision import Decider
 from factory_assets.deployment.minute import Minute, moment_us, require_zone
-from factory_assets.deployment.needs import rows_needed
+from factory_assets.deployment.needs import rows_needed, sessions_needed
 from factory_assets.deployment.prediction import Prediction
 from factory_assets.deployment.release import Release
 from factory_assets.deployment.series import LiveSeries
@@ -28,8 +28,8 @@ class Predictor:
     Give it every traded minute of every delivery month, in time order, each once it is over: the other months decide
     when the series rolls. Within one minute, the front month (:attr:`front`) comes last, so that the bad-print rule
     sees what the other months did. The first session it sees only tells which month is the front; predictions begin
-    with the second, and are ``warm`` once every look-back is filled (about
-    :func:`factory_assets.deployment.needs.sessions_needed` sessions). :meth:`warm_up` takes that history in one go.
+    with the second, and are ``warm`` once every look-back is filled (:attr:`sessions_needed`). :meth:`warm_up` takes
+    that history in one go.
 
     Bars that break one of the market's rules (:data:`factory_assets.market.quality.REASONS`) are set aside and counted
     in :attr:`counts`, exactly as in history; calls that make no sense (a naive time, another product, a minute of the
@@ -68,6 +68,11 @@ class Predictor:
     def warm(self) -> bool:
         """Whether every look-back is filled."""
         return self._series.warm
+
+    @property
+    def sessions_needed(self) -> int:
+        """Full sessions of history that make the predictor warm; more where sessions were short or thin."""
+        return sessions_needed(self.release)
 
     @property
     def counts(self) -> Mapping[str, int]:

@@ -46,8 +46,8 @@ class Release:
         Study file (JSON) whose periods the release was fitted and judged in.
     inputs : mapping of str to str
         Sha256 of each input, by name.
-    metrics : mapping of str to scalar
-        Figures of the evaluation, for the reader.
+    metrics : mapping of str to scalar or None
+        Figures of the evaluation, for the reader; one without a value (no trade was made) is None in the bundle.
     profile : str
         Budget it was made with.
     """
@@ -65,7 +65,7 @@ class Release:
     m0_short: float
     study: str
     inputs: Mapping[str, str]
-    metrics: Mapping[str, Scalar]
+    metrics: Mapping[str, Scalar | None]
     profile: str
 
     def __post_init__(self) -> None:

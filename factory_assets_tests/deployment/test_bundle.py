@@ -87,6 +87,12 @@ def test_loaded_release_is_the_written_one(world, bundle):
     np.testing.assert_array_equal(loaded.probabilities(rows), release.probabilities(rows))
 
 
+def test_a_metric_without_a_value_is_none(world, tmp_path):
+    release = dataclasses.replace(world.release, metrics={"sharpe": float("nan"), "trades": 0})
+    loaded = load_bundle(*write_bundle(release, tmp_path, clock=lambda: NOW, code_version="test"))
+    assert dict(loaded.metrics) == {"sharpe": None, "trades": 0}
+
+
 def test_golden_rows_try_masked_cells(world):
     rows = golden_rows(world.release)
     masked = np.isnan(rows)

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import shutil
+from datetime import date
 
 import numpy as np
 import pandas as pd
@@ -10,9 +11,11 @@ import pytest
 
 from factory_assets.deployment import parity, prove_release
 from factory_assets.deployment.parity import FreshReplay, bundle_verdict, parity_verdict, replay_in_fresh_process
+from factory_assets.market import SessionCalendar
 from factory_assets.splits.study import Study
 from factory_assets.vocabulary.errors import BadInputError
 from factory_assets.vocabulary.frames import dates_days, times_us
+from factory_assets.vocabulary.instruments import instrument
 
 MINUTES = 1600
 
@@ -145,6 +148,25 @@ def test_a_split_tie_is_told_from_a_wrong_probability(proof, world):
     many = verdict_of(proof, world, batch_change=shifted([1, 2, 3, 4, 5]))
     assert not many.passed
     assert "5 decisions at a tree's threshold" in many.summary
+
+
+def test_history_begins_a_few_sessions_before_the_longest_look_back():
+    """Sessions with a minute in each of their first 12 five-minute bars: 12 bars of 5, one of 60 minutes a session."""
+    sessions = SessionCalendar.of(instrument("SIM")).between(date(2023, 2, 6), date(2023, 2, 17))
+    minute_us = 60_000_000
+    front_us = np.concatenate([start + np.arange(0, 60, 5) * minute_us for start in sessions.open_us])
+    window_us = int(sessions.open_us[9])  # nine sessions before it
+    for needed, first in (
+        ({5: 12}, 8),
+        ({5: 13}, 7),
+        ({5: 12, 60: 2}, 7),
+        ({5: 36, 60: 1}, 6),
+        ({60: 5}, 4),
+    ):
+        begin = parity._history_begin(front_us, sessions, window_us, needed)
+        assert begin == sessions.open_us[first - 3], needed
+    for needed in ({60: 7}, {60: 10}, {5: 109}):
+        assert parity._history_begin(front_us, sessions, window_us, needed) == front_us[0]
 
 
 def test_bundle_verdict_sees_each_fault(world, bundle, tmp_path):

@@ -194,6 +194,21 @@ def test_first_session_and_cold_decisions_do_not_trade(world):
     assert not predictor.warm
 
 
+def test_warm_after_the_sessions_it_asks_for(world):
+    days = np.unique(world.canonical["trade_date"])
+    opens = world.canonical.groupby("trade_date")["open_time"].min()
+    until = at("2023-02-10T21:59")
+    last = int(np.searchsorted(days, np.datetime64("2023-02-10")))
+    needed = Predictor(world.release).sessions_needed
+    # The longest look-back is 541 bars of 60 minutes: 23.5 sessions of 23 hours.
+    assert needed == 25
+    for sessions, warm in ((needed + 2, True), (needed - 3, False)):
+        predictor = Predictor(world.release)
+        since = opens.iloc[last - sessions + 1]
+        predictor.warm_up(world.raw[(world.raw["open_time"] >= since) & (world.raw["open_time"] < until)])
+        assert predictor.warm == warm, sessions
+
+
 def test_memory_is_bounded(world):
     """A predictor that has seen three months holds no more than one that has seen two."""
     sizes = []

@@ -2,10 +2,13 @@
 
 import os
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 import dagster as dg
+import numpy as np
 
+from factory_assets.market.sessions import SessionCalendar
 from factory_assets.market.synthetic import write_world
 from factory_assets.orchestration.build import build_definitions
 from factory_assets.orchestration.inspect_store import open_store
@@ -16,6 +19,7 @@ from factory_assets.orchestration.run_contract import PartitionOutcome, run_cont
 from factory_assets.splits.study import Study
 from factory_assets.storage import Store, StudyFiles
 from factory_assets.vocabulary.home import FactoryHome
+from factory_assets.vocabulary.instruments import instrument
 from factory_assets.vocabulary.partition import PartitionKey
 
 SIM, SIM_20 = PartitionKey("SIM"), PartitionKey("SIM", 20)
@@ -23,7 +27,7 @@ SESSIONS, LATER_SESSIONS, SEED = 120, 4, 7
 # Shorter fits and fewer resamples and cut points than the defaults; purge, embargo, folds and windows are the defaults.
 SETTINGS = """
 [features]
-certificate_cut_points = 10
+certificate_cut_points = 5
 [evaluation]
 resamples = 300
 [deployment]
@@ -89,14 +93,7 @@ def make_factory(root: Path) -> SimFactory:
 
 def hold_back(files: tuple[Path, ...]) -> dict[str, bytes]:
     """Cut the rows of the last sessions out of raw files; what was cut, by the name of a file to bring it with."""
-    from datetime import date
-
-    from factory_assets.market.sessions import SessionCalendar
-    from factory_assets.vocabulary.instruments import instrument
-
     sessions = SessionCalendar.of(instrument("SIM")).between(date(2023, 1, 2), date(2023, 12, 31))
-    import numpy as np
-
     cut = str(np.datetime64(int(sessions.open_us[SESSIONS]), "us").astype("datetime64[s]")).replace("T", " ")
     later = {}
     for path in files:

@@ -140,7 +140,6 @@ def test_another_contracts_databento_files(home, tmp_path, real_data):
         ("evaluate --contract MES --horizon 20 --open-test --reason ' '", ("--open-test needs --reason",)),
         ("evaluate --contract MES --horizon 3", ("horizon 3",)),
         ("report --contract MES --horizon 20", ("no report yet", "factory run --contract MES --horizon 20")),
-        ("predict --bundle {vendor}/empty --bars {vendor}/declared/bars.csv", ("empty",)),
         ("predict --bundle {vendor}/nowhere --bars {vendor}/nowhere.csv", ("nowhere",)),
         ("ingest --contract MES --raw {vendor}/naive --detect", ("source.toml", "timezone")),
         ("ingest --contract MES --raw {vendor}/nowhere --detect", ("expected a folder of vendor files",)),
@@ -233,6 +232,7 @@ def test_a_contract_without_raw_files_names_the_command_that_brings_some(home):
 
 def test_too_little_history_says_how_many_sessions_are_lacking(home):
     write_world(home / "raw" / "SIM", world="planted", seed=7, sessions_count=20)
+    (home / "factory.toml").write_text("[features]\ncertificate_cut_points = 2\n", encoding="utf-8")
     answer = factory("run", "--contract", "SIM", "--horizon", "20")
     assert answer.code == 2, answer.err
     assert answer.err.count("factory: ") == 1, answer.err
@@ -296,7 +296,12 @@ def test_the_installed_command_exits_with_two_and_shows_no_traceback(home):
     command = shutil.which("factory", path=str(Path(sys.executable).parent))
     assert command
     done = subprocess.run(
-        [command, "run", "--contract", "NQ"], capture_output=True, text=True, check=False, env={**os.environ}, timeout=60
+        [command, "run", "--contract", "NQ"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ},
+        timeout=60,
     )
     assert done.returncode == 2
     assert done.stdout == ""

@@ -48,9 +48,9 @@ VIEWS = {
     "rolls": ("trade_date", "from_expiry", "to_expiry", "ratio", "difference"),
     **{f"bars_{minutes}min": (*BARS, "minutes") for minutes in TIMEFRAMES_MINUTES},
     **{f"features_{m}min": ("close_time", *(spec.name for spec in catalogue())) for m in TIMEFRAMES_MINUTES},
-    "labels": tuple(
-        "horizon decision_time t0 t1 label tie eligible entry_price upper lower net_long net_short minutes_to_touch "
-        "mae mfe uniqueness".split()
+    "labels": (
+        *("horizon", "decision_time", "t0", "t1", "label", "tie", "eligible", "entry_price", "upper", "lower"),
+        *("net_long", "net_short", "minutes_to_touch", "mae", "mfe", "uniqueness"),
     ),
     "splits": ("horizon", "decision_time", "scheme", "fold", "role"),
     **{
@@ -69,7 +69,10 @@ def made(tmp_path_factory) -> SimFactory:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment_of(root).items():
             patch.setenv(name, value)
-        return make_factory(root)
+        factory_made = make_factory(root)
+    if told := failures(factory_made.outcomes):
+        pytest.fail("\n".join(told))
+    return factory_made
 
 
 @pytest.fixture
@@ -109,7 +112,6 @@ def ledger(home: FactoryHome) -> Path:
 
 
 def test_every_step_and_every_check_is_green(sim):
-    assert failures(sim.outcomes) == []
     assert [str(each.key) for each in sim.outcomes] == ["SIM", "SIM|20"]
     for each in sim.outcomes:
         declared = {
@@ -153,7 +155,9 @@ def test_the_views_are_those_of_the_specification_and_never_the_sealed_one(sim):
 
 
 def test_sql_answers_at_the_command_line(sim):
-    rows = json.loads(factory("sql", "--json", "select count(distinct trade_date) as n, min(open_time) as t from bars_5min").out)
+    rows = json.loads(
+        factory("sql", "--json", "select count(distinct trade_date) as n, min(open_time) as t from bars_5min").out
+    )
     assert rows == [{"n": SESSIONS, "t": "2023-01-02 23:00:00+00:00"}]
     assert "120" in factory("sql", "select count(distinct trade_date) as n from bars_5min").out
 
@@ -395,15 +399,13 @@ def test_bars_after_the_studys_end_leave_the_study_as_it_was(made, tmp_path, mon
         (grown.home.raw / "SIM" / name).write_bytes(content)
     before = grown.digests(by_horizon=True)
     history = grown.digests(by_horizon=False)
-    outcomes = tuple(run_contract(build_definitions(), "SIM", [20], home=grown.home, profile="fast", until="evaluation"))
+    outcomes = tuple(run_contract(build_definitions(), "SIM", [20], home=grown.home, profile="fast", until="adapters"))
     assert failures(outcomes) == []
     days = run_select(grown.store, "SELECT count(DISTINCT trade_date) AS n FROM bars_5min")["n"][0].as_py()
     assert days == SESSIONS + len(set(_sessions_of(made)))
     assert grown.study == made.study
-    after = grown.digests(by_horizon=True)
-    assert {name: after[name] for name in after if name not in {"bundle", "report"}} == {
-        name: before[name] for name in before if name not in {"bundle", "report"}
-    }
+    # What models are fitted on; that equal inputs give equal models is the test above.
+    assert grown.digests(by_horizon=True) == before
     changed = {name for name, parts in grown.digests(by_horizon=False).items() if parts != history[name]}
     assert {"raw_minutes", "canonical_bars", "bars_5min", "features_5min"} <= changed
     assert "study" not in changed

@@ -1,7 +1,7 @@
 """A small graph declared through ``factory_asset``: what its bodies make is set by each test in :data:`SCRIPT`.
 
-Also a code location of its own, so that Dagster's command line can be pointed at it; ``PROBE_BREAKS`` in the environment
-then names the contracts whose invariant is false.
+Also a code location of its own, for Dagster's command line; ``PROBE_BREAKS`` in the environment then
+names the contracts whose invariant is false.
 """
 
 import os
@@ -76,7 +76,10 @@ def probe_source(part: Materialization) -> Iterable[Product]:
     SCRIPT.calls.append(key)
     verdicts = {
         "probe_holds": Verdict(
-            name="probe_holds", passed=key not in SCRIPT.broken, summary=f"4 rows of {key} compared", details={"rows": 4}
+            name="probe_holds",
+            passed=key not in SCRIPT.broken,
+            summary=f"4 rows of {key} compared",
+            details={"rows": 4},
         ),
         "probe_warns": Verdict(
             name="probe_warns", passed=not SCRIPT.warned, summary="looked odd", details={}, blocking=False

@@ -1,4 +1,4 @@
-"""The real graph as Dagster sees it: keys, families, jobs, what each asset says of itself, and what importing it costs."""
+"""The real graph as Dagster sees it: keys, families, jobs, what each asset says of itself, what importing costs."""
 
 import json
 import os
@@ -177,7 +177,9 @@ def test_nothing_is_handed_through_dagsters_own_storage(definitions):
 
 
 def test_importing_the_code_location_loads_no_heavy_library():
-    script = f"import json, sys, factory_assets.definitions\nprint(json.dumps([m for m in {HEAVY} if m in sys.modules]))"
+    script = (
+        f"import json, sys, factory_assets.definitions\nprint(json.dumps([m for m in {HEAVY} if m in sys.modules]))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={**os.environ}, timeout=120
     )

@@ -30,9 +30,7 @@ class Probe:
         self.store = Store(str(root / "store"), clock=system_clock, locks_folder=root / "locks")
 
     def run(self, *names: str, key: str | None = "SIM", job: str = "probes", **tags: str) -> dg.ExecuteInProcessResult:
-        resolved = (
-            probes.defs.resolve_job_def(job) if job else probes.defs.resolve_implicit_global_asset_job_def()
-        )
+        resolved = probes.defs.resolve_job_def(job) if job else probes.defs.resolve_implicit_global_asset_job_def()
         return resolved.execute_in_process(
             instance=self.instance,
             partition_key=key,

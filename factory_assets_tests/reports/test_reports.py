@@ -20,6 +20,9 @@ from factory_assets.vocabulary.verdict import Verdict
 
 IMAGE_BYTES_MAX = 200_000
 FEATURES = 60
+PLAIN_TAGS = {"html", "head", "meta", "title", "style", "body", "p", "h1", "h2", "h3", "div", "img"} | {
+    *("table", "thead", "tbody", "tr", "th", "td")
+}
 
 
 def _times(rows: int, minutes: int) -> pd.DatetimeIndex:
@@ -186,10 +189,16 @@ def test_everything_on_the_page_is_escaped():
     page = _page()
     for hostile in ("<script", "<img src=x", "<b>name", "<u>fine", "<i>c", "<title><", "holds_<x>", "<lead>"):
         assert hostile not in page
-    for shown in ("&lt;script&gt;alert(1)", "&lt;img src=x onerror=y&gt;", "&lt;b&gt;name", "One &amp; two", "&quot;quoted"):
+    for shown in (
+        "&lt;script&gt;alert(1)",
+        "&lt;img src=x onerror=y&gt;",
+        "&lt;b&gt;name",
+        "One &amp; two",
+        "&quot;quoted",
+    ):
         assert shown in page
     tags = set(re.findall(r"</?([a-z0-9]+)", page))
-    assert tags <= set("html head meta title style body p h1 h2 h3 div table thead tbody tr th td img".split())
+    assert tags <= PLAIN_TAGS
 
 
 def test_the_page_stands_alone():
@@ -248,11 +257,14 @@ def test_each_interval_is_placed_against_zero():
 )
 def test_an_edge_is_spoken_of_only_where_direction_and_money_agree(cases, finding):
     last = _edge(cases)[-1]
-    assert last == {
-        "every": "Both speak of an edge in every period shown; the sealed test has not been asked.",
-        "only": "Both speak of an edge in oof only; that is not enough to trade on.",
-        "No": "No period shows an edge in direction and in money at once. That is the finding.",
-    }[finding]
+    assert (
+        last
+        == {
+            "every": "Both speak of an edge in every period shown; the sealed test has not been asked.",
+            "only": "Both speak of an edge in oof only; that is not enough to trade on.",
+            "No": "No period shows an edge in direction and in money at once. That is the finding.",
+        }[finding]
+    )
 
 
 def test_an_interval_that_is_not_known_is_not_said_to_contain_zero():

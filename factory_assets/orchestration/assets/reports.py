@@ -22,6 +22,7 @@ from factory_assets.reports.metric_table import METRIC_GROUPS, metric_table
 from factory_assets.reports.models import model_figures
 from factory_assets.reports.page import Section, render_page
 from factory_assets.splits.study import day_text
+from factory_assets.vocabulary.frames import dates_days
 from factory_assets.vocabulary.schemas import (
     CANONICAL_BARS,
     EVALUATION,
@@ -131,7 +132,7 @@ def _results(part: Materialization) -> list[Section]:
 
 def _inputs(part: Materialization) -> list[Section]:
     simulated = part.instrument.simulated
-    bars, quarantine, rolls = (part.read(name) for name in (CANONICAL_BARS.name, QUARANTINE.name, ROLLS.name))
+    bars, quarantine, rolls = _market(part)
     labels, splits = part.read(LABELS.name), part.read(SPLITS.name)
     reasons = quarantine["reason"].astype(str).value_counts().rename_axis("reason").reset_index(name="rows")
     groups = pd.Series([spec.group for spec in catalogue()]).value_counts(sort=False)
@@ -160,6 +161,16 @@ def _inputs(part: Materialization) -> list[Section]:
             figures=label_figures(labels, simulated=simulated),
         ),
     ]
+
+
+def _market(part: Materialization) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Bars, quarantine and rolls up to the end of val: of the sealed sessions not even prices are shown."""
+    until = part.study.val_last_day
+    bars = part.read(CANONICAL_BARS.name, until_day=until)
+    quarantine, rolls = part.read(QUARANTINE.name), part.read(ROLLS.name)
+    seen = quarantine["open_time"] < bars["close_time"].iloc[-1]
+    rolled = dates_days(rolls["trade_date"]) <= until
+    return bars, quarantine[seen].reset_index(drop=True), rolls[rolled].reset_index(drop=True)
 
 
 def _invariants(part: Materialization) -> Section:
