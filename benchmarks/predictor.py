@@ -1,14 +1,15 @@
 """Time of one live minute: p50, p99 and the slowest of ``Predictor.update``, with and without a decision in it.
 
 A release of the demo's size (99 features, four timeframes, LightGBM and logistic) is fitted on a simulated market,
-written, loaded, warmed up, and fed four sessions minute by minute. Wall time of each call, one thread, garbage
-collection on. Run with ``python -m benchmarks.predictor``.
+written, loaded, warmed up, and fed four sessions minute by minute. CPU time of each call (all threads, garbage
+collection on), so that neighbours on the machine do not count; load and warm-up are wall time. Run
+with ``python -m benchmarks.predictor``.
 """
 
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 
 import numpy as np
 import pandas as pd
@@ -24,9 +25,9 @@ def clocked(predictor, bars):
     """Milliseconds of each call that made a decision, and of each that made none."""
     decisions, others = [], []
     for bar in bars:
-        start = perf_counter()
+        start = process_time()
         prediction = predictor.update(bar)
-        taken_ms = (perf_counter() - start) * 1e3
+        taken_ms = (process_time() - start) * 1e3
         (others if prediction is None else decisions).append(taken_ms)
     return np.array(decisions), np.array(others)
 

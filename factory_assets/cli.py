@@ -169,7 +169,10 @@ def evaluate(
             raise BadInputError(
                 '--open-test needs --reason "…": every opening of the test period is recorded for ever.'
             )
-        page = _finish([opening(build_definitions(), key, reason=reason, home=_ready_home("fast"))], give_page=True)
+        home = _ready_home("fast")
+        with _progress() as announce:
+            outcome = opening(build_definitions(), key, reason=reason, home=home, on_step=announce(key, 2))
+        page = _finish([outcome], give_page=True)
         err.print(f"Test report: {page}")
         return
     from factory_assets.orchestration.inspect_store import table_rows

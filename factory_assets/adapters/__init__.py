@@ -7,12 +7,13 @@ rows train (:mod:`factory_assets.splits`), fitting models (:mod:`factory_assets.
 """
 
 from factory_assets.adapters.container import container_of
-from factory_assets.adapters.invariants import adapter_invariants, scaler_invariants
+from factory_assets.adapters.invariants import ScalerCase, adapter_invariants, scaler_invariants
 from factory_assets.adapters.scaling import FittedScaler
 from factory_assets.adapters.tabular import as_of_rows, build_tabular, column_name
 
 __all__ = [
     "FittedScaler",
+    "ScalerCase",
     "adapter_invariants",
     "as_of_rows",
     "build_tabular",

@@ -110,7 +110,10 @@ def prove_release(
     from_moment_us = int(front_us[-min(parity_minutes, len(front_us))])
     first = _history_begin(front_us, calendar.sessions, from_moment_us, rows_needed(release))
     bars = before_test[times_us(before_test["open_time"]) >= first]
-    replay = replay_in_fresh_process(bundle_folder, bars, decide_from=from_us(np.array([from_moment_us]))[0])
+    try:
+        replay = replay_in_fresh_process(bundle_folder, bars, decide_from=from_us(np.array([from_moment_us]))[0])
+    except BadInputError as problem:  # a bundle no fresh process can run is not equal to batch
+        return [bundle_verdict(bundle_folder, release), Verdict(name=PARITY_CHECK, passed=False, summary=str(problem))]
     parity = parity_verdict(
         replay,
         batch_rows,

@@ -3,7 +3,7 @@
 Probabilities: *prior* (class shares of the fold's training part), *majority* (its most frequent class) and *clock +
 ATR* (a model that sees the minutes to flat time and ATR% only; class 0 is largely a clock). Trading: *always flat*,
 *buy and hold*, *random entry* as frequent as the model. The clock + ATR models are fitted out of fold by
-:mod:`factory_assets.stacking` from the container built here, like any other model.
+:mod:`factory_assets.stacking` from the features built here, like any other model.
 """
 
 from dataclasses import dataclass
@@ -15,8 +15,8 @@ import pandas as pd
 from factory_assets.evaluation.bootstrap import Estimate, SessionResampler, ratio
 from factory_assets.evaluation.metrics import SessionOutcomes, trading_samples
 from factory_assets.evaluation.simulator import PricedDecisions
+from factory_assets.indicators.atr import atr_percent
 from factory_assets.market.sessions import Sessions
-from factory_assets.vocabulary.container import TimeSeriesDataContainer
 from factory_assets.vocabulary.errors import BadInputError
 from factory_assets.vocabulary.frames import dates_days, times_us
 from factory_assets.vocabulary.instruments import Instrument
@@ -26,6 +26,8 @@ CLOCK_ATR_MODELS = ("clock_atr_logistic", "clock_atr_lightgbm")
 """Names under which the two clock + ATR fits enter an evaluation; skill is against the better one."""
 
 CLOCK_ATR_FEATURES = ("minutes_to_flat", "atr_percent")
+"""Columns of :func:`clock_atr_features`."""
+
 RANDOM_DRAWS = 40
 
 
@@ -44,45 +46,35 @@ def minutes_to_flat(decision_us: np.ndarray, sessions: Sessions) -> np.ndarray:
     return (sessions.flat_us[index] - decision_us) / MINUTE_US
 
 
-def clock_atr_container(
-    labels: pd.DataFrame, *, minutes_to_flat: np.ndarray, atr_percent: np.ndarray, weight: np.ndarray
-) -> TimeSeriesDataContainer:
-    """Two-feature samples behind the clock + ATR baseline.
+def clock_atr_features(decision_us: np.ndarray, sessions: Sessions, bars_5min: pd.DataFrame) -> np.ndarray:
+    """What the clock + ATR baseline sees of each decision, float32 shape (N, 2), columns :data:`CLOCK_ATR_FEATURES`.
+
+    Both values are known at the decision: the flat time is scheduled, and the ATR ends with the bar that closes then.
 
     Parameters
     ----------
-    labels : DataFrame
-        The partition's sample: eligible rows of schema ``labels`` in time order, the same decisions as every model's.
-    minutes_to_flat : ndarray of float64, shape (N,)
-        From :func:`minutes_to_flat`.
-    atr_percent : ndarray of float64, shape (N,)
-        ATR of base bars over price at the decision; has to be known there.
-    weight : ndarray of float64, shape (N,)
-        The sample weights every other model is fitted with.
+    decision_us : ndarray of int64, shape (N,)
+        Decision times; each the close of one of the bars.
+    sessions : Sessions
+        Sessions that hold the decisions.
+    bars_5min : DataFrame
+        Base bars in order of ``close_time``, from the start of the contract's history so that the ATR does not depend
+        on where a slice begins.
 
     Raises
     ------
     BadInputError
-        Arrays of other lengths than ``labels``, masked labels, or a feature that is not finite.
+        Decisions outside the sessions, at which no bar closes, or at which the ATR is still warming up.
     """
-    features = np.column_stack([minutes_to_flat, atr_percent]).astype(np.float32)
-    if len(features) != len(labels) or not np.isfinite(features).all():
+    clock = minutes_to_flat(decision_us, sessions)
+    atr = pd.Series(atr_percent(bars_5min), index=times_us(bars_5min["close_time"]))
+    features = np.column_stack([clock, atr.reindex(decision_us).to_numpy()]).astype(np.float32)
+    if wrong := int((~np.isfinite(features)).any(axis=1).sum()):
         raise BadInputError(
-            f"clock + ATR: expected {len(labels)} finite rows, got {len(features)} with "
-            f"{int((~np.isfinite(features)).any(axis=1).sum())} not finite"
+            f"clock + ATR: {wrong} of {len(features)} decisions are no close of the base bars given, or lie in the "
+            "warm-up of the ATR; give the bars that made the decisions, with the history before them"
         )
-    if labels["label"].isna().any():
-        raise BadInputError(f"clock + ATR: {int(labels['label'].isna().sum())} rows have no label; select the sample")
-    return TimeSeriesDataContainer(
-        decision_us=times_us(labels["decision_time"]),
-        features=features,
-        feature_names=CLOCK_ATR_FEATURES,
-        label=labels["label"].to_numpy(dtype=np.int8),
-        t0_us=times_us(labels["t0"]),
-        t1_us=times_us(labels["t1"]),
-        weight=np.asarray(weight, dtype=np.float64),
-        trade_day=dates_days(labels["trade_date"]),
-    )
+    return features
 
 
 def prior_probabilities(fold: np.ndarray, train_labels: dict[int, np.ndarray]) -> np.ndarray:

@@ -1,6 +1,8 @@
 """The ledger of a study: who opened the sealed test period, when and why, in a chain that shows every change.
 
-Each entry carries the hash of the one before it, so an edit, a deletion or a swap inside the file breaks the chain.
+An opening is entered before the first test outcome exists, and counts from then on; the numbers it gave are entered by
+a second line, its *result*. Each entry carries the hash of the one before it, so an edit, a deletion or a swap inside
+the file breaks the chain.
 What a chain alone cannot show (a cut-off tail, a file written anew) is shown by the *head*, the count and last hash,
 kept apart from the ledger file. Values only: the file and its head are written by :mod:`factory_assets.storage`.
 """
@@ -19,7 +21,7 @@ from factory_assets.vocabulary.clock import Clock
 from factory_assets.vocabulary.errors import SealedPeriodError
 from factory_assets.vocabulary.timeframes import HORIZONS_BARS
 
-KINDS: tuple[str, ...] = ("genesis", "opening", "fit")
+KINDS: tuple[str, ...] = ("genesis", "opening", "result", "fit")
 _NO_HASH = "0" * 64
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -35,8 +37,8 @@ class LedgerEntry:
     at : str
         Moment of writing, ISO 8601 in UTC.
     kind : str
-        ``genesis`` (the study was opened), ``opening`` (test outcomes were scored) or ``fit`` (a refit read sealed
-        outcomes and emitted no statistic of them).
+        ``genesis`` (the study was opened), ``opening`` (test outcomes may be made and scored from here on), ``result``
+        (what an opening gave) or ``fit`` (a refit read sealed outcomes and emitted no statistic of them).
     contract : str
         Futures product, the same in the whole ledger.
     horizon : int or None
@@ -44,10 +46,11 @@ class LedgerEntry:
     reason : str
         Why, in the words of who asked; never empty.
     spec_hash : str
-        Sha256 of what was scored or fitted (for genesis: the study's digest).
+        What the entry is about: the study's digest (genesis), the digest of what is scored or fitted (opening, fit),
+        the ``hash`` of the opening it completes (result).
     metric_digest : str
-        Sha256 of the numbers that left the sealed period; empty for genesis and fit, and for an opening recorded before
-        its numbers exist.
+        Sha256 of the numbers that left the sealed period, for a result; empty for every other kind: an opening is
+        entered before its numbers exist.
     previous_hash : str
         ``hash`` of the entry before; 64 zeros for genesis.
     hash : str
@@ -139,17 +142,17 @@ def append(
     head : LedgerHead
         Its anchor.
     kind : str
-        ``opening`` or ``fit``.
+        ``opening``, ``result`` or ``fit``.
     horizon : int
         Horizon in base bars.
     reason : str
         Why the sealed outcomes are read; not blank.
     spec_hash : str
-        Sha256 of what is scored or fitted.
+        Sha256 of what is scored or fitted; for a result the hash of its opening.
     clock : Clock
         Source of ``at``.
     metric_digest : str, optional
-        Sha256 of the numbers shown; not allowed for a fit, which shows none.
+        Sha256 of the numbers shown; a result has it, nothing else may.
 
     Raises
     ------
@@ -168,7 +171,7 @@ def append(
         metric_digest=metric_digest,
         previous_hash=entries[-1].hash,
     )
-    problem = _problem_of(entry)
+    problem = _problem_of(entry) or _result_problem(entry, entries)
     if problem:
         raise SealedPeriodError(f"new ledger entry refused: {problem}")
     return entry
@@ -207,7 +210,7 @@ def verify(entries: Sequence[LedgerEntry], head: LedgerHead, study: Study | None
                 raise SealedPeriodError(
                     f"ledger line {seq + 1}: {name} is {found!r}, expected {value!r}. {_WHAT_TO_DO}"
                 )
-        if problem := _problem_of(entry):
+        if problem := _problem_of(entry) or _result_problem(entry, entries[:seq]):
             raise SealedPeriodError(f"ledger line {seq + 1}: {problem}. {_WHAT_TO_DO}")
         if (entry.kind == "genesis") != (seq == 0):
             raise SealedPeriodError(
@@ -231,8 +234,47 @@ def verify(entries: Sequence[LedgerEntry], head: LedgerHead, study: Study | None
 
 
 def openings(entries: Sequence[LedgerEntry], horizon: int | None = None) -> int:
-    """Times the test period was opened, at one horizon or at all; the test report's correction uses it."""
+    """Times the test period was opened, with or without a result, at one horizon or at all."""
     return sum(entry.kind == "opening" and horizon in {None, entry.horizon} for entry in entries)
+
+
+def opening_in_progress(entries: Sequence[LedgerEntry], opening_hash: str, horizon: int) -> LedgerEntry:
+    """The opening of that hash, if test outcomes may be made under it.
+
+    Raises
+    ------
+    SealedPeriodError
+        No opening of this horizon has the hash, or its result was entered: to look again is to open again.
+    """
+    found = [e for e in entries if (e.kind, e.hash, e.horizon) == ("opening", opening_hash, horizon)]
+    if not found:
+        raise SealedPeriodError(
+            f"ledger: no opening of horizon {horizon} has the hash {opening_hash!r}; the test period stays closed."
+        )
+    if (done := result_of(entries, opening_hash)) is not None:
+        raise SealedPeriodError(
+            f"ledger line {found[0].seq + 1}: this opening was completed by line {done.seq + 1}. Open the test period "
+            "again, with a reason; that counts as a further opening."
+        )
+    return found[0]
+
+
+def result_of(entries: Sequence[LedgerEntry], opening_hash: str) -> LedgerEntry | None:
+    """The entry that completes an opening; None if there is none."""
+    return next((e for e in entries if e.kind == "result" and e.spec_hash == opening_hash), None)
+
+
+def rolled_forward(lines: Sequence[str], head: LedgerHead) -> LedgerHead:
+    """Head after the one entry that a crash left written but not counted; otherwise the head as it is.
+
+    A line is written before the head that counts it. Taking up exactly one line that follows the head can only add an
+    entry, never hide one; whether the whole chain holds is for :func:`read_ledger` to say.
+    """
+    if len(lines) != head.count + 1:
+        return head
+    before, last = (_line_at(lines, place) for place in (head.count - 1, head.count))
+    follows = before.hash == last.previous_hash == head.last_hash
+    return LedgerHead(count=len(lines), last_hash=last.hash) if follows else head
 
 
 def to_line(entry: LedgerEntry) -> str:
@@ -268,14 +310,16 @@ def read_ledger(lines: Sequence[str], head: LedgerHead, study: Study | None = No
     SealedPeriodError
         Names the first line (from 1) that is wrong and what was expected there.
     """
-    entries = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            entries.append(from_line(line))
-        except SealedPeriodError as problem:
-            raise SealedPeriodError(f"line {number}: {problem}") from problem
+    entries = tuple(_line_at(lines, place) for place in range(len(lines)))
     verify(entries, head, study)
-    return tuple(entries)
+    return entries
+
+
+def _line_at(lines: Sequence[str], place: int) -> LedgerEntry:
+    try:
+        return from_line(lines[place])
+    except SealedPeriodError as problem:
+        raise SealedPeriodError(f"line {place + 1}: {problem}") from problem
 
 
 def _sealed(**fields: Any) -> LedgerEntry:
@@ -303,11 +347,24 @@ def _problem_of(entry: LedgerEntry) -> str:
         problems.append("no reason; say why the sealed outcomes are read")
     if not _is_digest(entry.spec_hash):
         problems.append(f"spec_hash {entry.spec_hash!r}, expected a sha256")
-    if entry.metric_digest and (entry.kind != "opening" or not _is_digest(entry.metric_digest)):
-        problems.append(f"metric_digest {entry.metric_digest!r}, expected a sha256 of an opening or none")
+    if entry.kind == "result" and not _is_digest(entry.metric_digest):
+        problems.append(f"metric_digest {entry.metric_digest!r}, expected the sha256 of the opening's numbers")
+    if entry.kind != "result" and entry.metric_digest:
+        problems.append(f"metric_digest {entry.metric_digest!r} of a {entry.kind}; only a result has one")
     if not _is_aware_time(entry.at):
         problems.append(f"at {entry.at!r}, expected an ISO time with its zone")
     return "; ".join(problems)
+
+
+def _result_problem(entry: LedgerEntry, before: Sequence[LedgerEntry]) -> str:
+    """Why a result may not follow these entries; empty if it may, or is none."""
+    if entry.kind != "result":
+        return ""
+    try:
+        opening_in_progress(before, entry.spec_hash, entry.horizon or 0)
+    except SealedPeriodError as problem:
+        return f"a result without an opening to complete: {problem}"
+    return ""
 
 
 def _is_aware_time(text: str) -> bool:

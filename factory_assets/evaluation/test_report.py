@@ -36,7 +36,7 @@ class TestReport:
     sessions : int
         Sessions of the test period, with and without trades.
     openings : int
-        Times the test of this partition has been opened, this one included.
+        Times the test period of the contract's study has been opened, at any horizon, this one included.
     sharpe_annual : Estimate
         From daily net P&L x sqrt(252), with its session-bootstrap interval.
     moments : ReturnMoments
@@ -44,7 +44,7 @@ class TestReport:
     probabilistic_sharpe : float
         Probability that the true Sharpe is above 0; NaN if the model never traded.
     probabilistic_sharpe_sidak, probabilistic_sharpe_bonferroni : float
-        The same after the number of openings.
+        The same after that number of openings.
     minimum_track_record_sessions : float
         Sessions this Sharpe would need to be above 0 at the settings' confidence; inf if it is not above 0.
     power_sharpe_1 : float
@@ -97,7 +97,8 @@ def test_report(
     horizon : int
         Base bars; selects the targets.
     openings : int
-        Openings of this partition's test in the ledger, this one included.
+        Openings of the contract's study in the ledger, this one included. All horizons share one test period, so a look
+        at any of them is a look at the same days.
     settings : EvaluationSettings
         Confidence and start balance.
     val_skill : float or None
@@ -140,8 +141,8 @@ def test_report(
         explanation=(
             f"{HONEST_SENTENCE} This test has {moments.sessions} sessions: a strategy whose true annual Sharpe is 1 "
             f"would pass a one-sided test at {settings.confidence:.0%} with probability {power:.0%}, and 80 % "
-            f"would take {needed:,.0f} sessions ({needed / 252:.1f} years). The test has been opened {openings} "
-            f"time{'s' if openings > 1 else ''}."
+            f"would take {needed:,.0f} sessions ({needed / 252:.1f} years). The test period has been opened "
+            f"{openings} time{'s' if openings > 1 else ''}."
         ),
     )
 

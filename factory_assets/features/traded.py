@@ -6,9 +6,11 @@ from factory_assets.features.bars import PRICE_FLOOR_SHARE, Bars
 from factory_assets.features.family import FeatureFamily, Output, family
 from factory_assets.features.spec import Span
 from factory_assets.indicators import high_volatility, wilder_settle_bars
+from factory_assets.vocabulary.settings import LabelSettings
 
 GROUP = "traded"
-COST_SESSIONS = 20
+# The history the charged cost ranks by; the settings keep it fixed, so the feature cannot disagree with the charge.
+COST_SESSIONS = LabelSettings().cost_history_sessions
 
 
 @family(
@@ -35,7 +37,7 @@ def against_costs(bars: Bars) -> tuple[np.ndarray, ...]:
     """One tick, and one round trip at the cost of the bar's volatility state, over ATR14 in traded points.
 
     ATR in traded points = ATR% of adjusted prices x traded close. The cost is the high one while ATR% ranks above the
-    median of its last 20 sessions.
+    median of as many sessions as the charged cost looks back on.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""The decorator behind every asset: partition loop, lock, invariants, publish, and honest failure.
+"""The decorator behind every asset: partition loop, invariants, publish, and honest failure.
 
 For each partition key of the run the body is called with a :class:`Materialization` and returns one
 :class:`Product` an output. All verdicts are looked at before anything is written: if a blocking one is false, every
@@ -8,14 +8,17 @@ a retry. Several keys (a single-run range) are independent: one failing key does
 
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 
 from factory_assets.orchestration.code_version import code_version
+from factory_assets.orchestration.declared_settings import declared_sections
+from factory_assets.orchestration.invariants import MEANINGS
 from factory_assets.orchestration.materialization import Materialization, Product
-from factory_assets.orchestration.outputs import CATALOGUE, Output
+from factory_assets.orchestration.outputs import ATTEMPT, CATALOGUE, Output
 from factory_assets.orchestration.partitions import CONTRACT, CONTRACT_HORIZON
 from factory_assets.orchestration.resources import FactoryResource
 from factory_assets.storage import Manifest
@@ -47,8 +50,10 @@ def factory_asset(
     reads : sequence of str
         Names of upstream outputs; the body may read nothing else.
     settings_sections : sequence of str
-        Sections of the settings whose values the outputs depend on.
+        Sections of the settings whose values the outputs depend on: the body may read nothing else of the settings,
+        and the digest of everything it publishes covers exactly these.
     """
+    declared_sections(settings_sections)
     for output in outputs:
         CATALOGUE.add(output)
     upstream = [CATALOGUE[name].key for name in reads]
@@ -58,6 +63,9 @@ def factory_asset(
     partitions = CONTRACT_HORIZON if families.pop() else CONTRACT
 
     def decorate(body: Body) -> dg.AssetsDefinition:
+        for output in outputs:
+            CATALOGUE.bind(output.name, body.__name__)
+
         @dg.multi_asset(
             name=body.__name__,
             specs=[
@@ -75,7 +83,9 @@ def factory_asset(
                 for output in outputs
             ],
             check_specs=[
-                dg.AssetCheckSpec(name, asset=output.key, blocking=True, partitions_def=partitions)
+                dg.AssetCheckSpec(
+                    name, asset=output.key, description=MEANINGS.get(name), blocking=True, partitions_def=partitions
+                )
                 for output in outputs
                 for name in output.checks
             ],
@@ -91,6 +101,15 @@ def factory_asset(
     return decorate
 
 
+@dataclass
+class _Told:
+    """What the keys of one run came to: verdicts by output and invariant, metadata by key and output, problems."""
+
+    verdicts: dict[tuple[str, str], list[tuple[str, Verdict]]] = field(default_factory=dict)
+    written: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    problems: list[tuple[str, FactoryError]] = field(default_factory=list)
+
+
 def _materialize(
     context: dg.AssetExecutionContext,
     factory: FactoryResource,
@@ -99,37 +118,63 @@ def _materialize(
     reads: Sequence[str],
     settings_sections: Sequence[str],
 ) -> Iterator[dg.AssetCheckResult | dg.AssetMaterialization | dg.MaterializeResult]:
-    verdicts: dict[tuple[str, str], list[tuple[str, Verdict]]] = {}
-    written: dict[str, dict[str, dict[str, Any]]] = {}
-    problems: list[tuple[str, FactoryError]] = []
+    told = _Told()
+    defect: Exception | None = None
     for text in context.partition_keys:
-        key = PartitionKey.parse(str(text))
-        work = Materialization(key, factory, reads, tags=context.run.tags)
+        work = Materialization(
+            PartitionKey.parse(str(text)), factory, reads, settings_sections=settings_sections, tags=context.run.tags
+        )
         try:
-            products = {product.name: product for product in body(work)}
-            _complete(products, outputs)
-            for product in products.values():
-                for verdict in product.verdicts:
-                    verdicts.setdefault((product.name, verdict.name), []).append((str(key), verdict))
-            _block_if_broken(work, outputs, products)
-            for output in outputs:
-                manifest = _publish(work, output, products, settings_sections)
-                written.setdefault(str(text), {})[output.name] = _metadata(output, products[output.name], manifest)
+            _attempt(told, work, body, outputs, attempt=f"{context.run.run_id} {text}")
         except FactoryError as problem:
-            problems.append((str(key), problem))
+            told.problems.append((str(text), problem))
+        except Exception as problem:  # noqa: BLE001 - a defect: what is known is told first, then it is raised as it is
+            defect = problem
+            break
     for output in outputs:
         for name in output.checks:
-            found = verdicts.get((output.name, name))
-            if found:
+            if found := told.verdicts.get((output.name, name)):
                 yield _check_result(output, name, found)
-    if problems:
-        yield from _written_all_the_same(written, outputs)
-        first = problems[0][1]
+    if told.problems or defect is not None:
+        yield from _written_all_the_same(told.written, outputs)
+    if defect is not None:
+        raise defect
+    if told.problems:
+        first = told.problems[0][1]
         raise dg.Failure(
-            description="\n".join(f"{key}: {problem}" for key, problem in problems),
+            description="\n".join(f"{key}: {problem}" for key, problem in told.problems),
             metadata={"exit_code": first.exit_code, "error": type(first).__name__},
             allow_retries=False,
         ) from first
+    yield from _materialized(context, told.written, outputs)
+
+
+def _attempt(
+    told: _Told,
+    work: Materialization,
+    body: Body,
+    outputs: Sequence[Output],
+    *,
+    attempt: str,
+) -> None:
+    """One key: make every product, look at every verdict, then publish; raises what the user has to know."""
+    key = str(work.key)
+    products = {product.name: product for product in body(work)}
+    _complete(products, outputs)
+    for product in products.values():
+        for verdict in product.verdicts:
+            told.verdicts.setdefault((product.name, verdict.name), []).append((key, verdict))
+    _block_if_broken(work, outputs, products)
+    for output in outputs:
+        manifest = _publish(work, output, products, attempt=attempt)
+        told.written.setdefault(key, {})[output.name] = _metadata(output, products[output.name], manifest)
+
+
+def _materialized(
+    context: dg.AssetExecutionContext,
+    written: Mapping[str, Mapping[str, dict[str, Any]]],
+    outputs: Sequence[Output],
+) -> Iterator[dg.MaterializeResult]:
     for output in outputs:
         if len(written) == 1:
             (metadata,) = (made[output.name] for made in written.values())
@@ -178,14 +223,19 @@ def _block_if_broken(work: Materialization, outputs: Sequence[Output], products:
 
 
 def _publish(
-    work: Materialization, output: Output, products: Mapping[str, Product], settings_sections: Sequence[str]
+    work: Materialization,
+    output: Output,
+    products: Mapping[str, Product],
+    *,
+    attempt: str,
 ) -> Manifest:
     store, product = work.factory.store, products[output.name]
     common: dict[str, Any] = {
         "inputs": tuple(work.refs if product.inputs is None else product.inputs),
         "verdicts": tuple(product.verdicts),
         "code_version": code_version(),
-        "settings_digest": work.settings.digest(*settings_sections),
+        "settings_digest": work.settings.digest,
+        "meta": {ATTEMPT: attempt},
     }
     if output.schema is None:
         if isinstance(product.content, pd.DataFrame):

@@ -8,9 +8,9 @@ from typing import Any
 from factory_assets.orchestration.assets import all_assets
 from factory_assets.orchestration.outputs import CATALOGUE, Catalogue, Output
 from factory_assets.orchestration.releases import released_folder
-from factory_assets.storage import Store
+from factory_assets.storage import Manifest, Store, StudyFiles
 from factory_assets.vocabulary.clock import system_clock
-from factory_assets.vocabulary.errors import StorageError
+from factory_assets.vocabulary.errors import FactoryError, StorageError
 from factory_assets.vocabulary.home import FactoryHome
 from factory_assets.vocabulary.instruments import INSTRUMENTS
 from factory_assets.vocabulary.partition import PartitionKey
@@ -23,48 +23,92 @@ def open_store(home: FactoryHome) -> Store:
 
 
 def partition_rows(home: FactoryHome) -> list[dict[str, Any]]:
-    """One row a materialized or blocked partition: state, rows, moment and failing invariants."""
+    """One row a partition that is there: ready, blocked or damaged, its rows, its moment, and why."""
     store = open_store(home)
     rows = []
-    for output, key in _partitions(store):
-        manifest = store.manifest(output.name, output.group, key)
-        blocked = manifest.blocked
+    for output, key in _outputs_and_keys():
+        made, count = "", None
+        try:
+            state = str(store.status(output.name, output.group, key))
+            if state == "missing":
+                continue
+            manifest = store.manifest(output.name, output.group, key)
+            why = "" if manifest.blocked is None else manifest.blocked.reason
+            made, count = manifest.created_at.isoformat(timespec="seconds"), manifest.rows
+        except StorageError as problem:
+            state, why = "damaged", str(problem)
         rows.append(
             {
                 "partition": str(key),
                 "asset": f"{output.group}/{output.name}",
-                "state": "ready" if blocked is None else "blocked",
-                "rows": manifest.rows if output.schema is not None else None,
-                "made": manifest.created_at.isoformat(timespec="seconds"),
-                "why": "" if blocked is None else blocked.reason,
+                "state": state,
+                "rows": count if output.schema is not None else None,
+                "made": made,
+                "why": why,
             }
         )
     return rows
 
 
 def validation_rows(home: FactoryHome) -> list[dict[str, Any]]:
-    """One row a partition after reading every byte of it again: ``ok``, or what is wrong."""
+    """One row a partition, release and study after reading every byte of it again: ``ok``, or what is wrong."""
     store = open_store(home)
     rows = []
-    for output, key in _partitions(store):
+    for output, key in _outputs_and_keys():
         try:
-            if output.schema is not None:
-                verdicts = store.read_table(output.schema, key).manifest.verdicts
-            else:
-                verdicts = store.read_files(output.name, output.group, key).manifest.verdicts
+            if store.status(output.name, output.group, key) == "missing":
+                continue
+            verdicts = _read_again(store, output, key).verdicts
             broken = [verdict.name for verdict in verdicts if not verdict.passed]
-            verdict, invariants = "ok", f"{len(verdicts)} recorded, not held: {', '.join(broken) or 'none'}"
+            found, invariants = "ok", f"{len(verdicts)} recorded, not held: {', '.join(broken) or 'none'}"
         except StorageError as problem:
-            verdict, invariants = str(problem), ""
-        rows.append(
-            {
-                "partition": str(key),
-                "asset": f"{output.group}/{output.name}",
-                "verdict": verdict,
-                "invariants": invariants,
-            }
-        )
+            found, invariants = str(problem), ""
+        rows.append(_validated(str(key), f"{output.group}/{output.name}", found, invariants))
+    return [*rows, *_release_rows(home), *_study_rows(home)]
+
+
+def _read_again(store: Store, output: Output, key: PartitionKey) -> Manifest:
+    if output.schema is not None:
+        return store.read_table(output.schema, key).manifest
+    return store.read_files(output.name, output.group, key).manifest
+
+
+def _release_rows(home: FactoryHome) -> list[dict[str, Any]]:
+    from factory_assets.deployment.bundle import load_bundle
+
+    rows = []
+    for folder in sorted(home.releases.glob("*/*/*")):
+        try:
+            load_bundle(folder, expected_digest=folder.name)
+            found, invariants = "ok", "every hash, golden rows give golden outputs"
+        except FactoryError as problem:
+            found, invariants = str(problem), ""
+        rows.append(_validated("|".join(folder.parts[-3:-1]), f"releases/{folder.name[:12]}", found, invariants))
     return rows
+
+
+def _study_rows(home: FactoryHome) -> list[dict[str, Any]]:
+    from factory_assets.orchestration.ledger_files import LedgerFiles
+    from factory_assets.orchestration.resources import FactoryResource
+    from factory_assets.splits.study import Study
+
+    rows = []
+    files = StudyFiles(home.studies)
+    for symbol in INSTRUMENTS:
+        try:
+            text = files.read(symbol)
+            if text is None:
+                continue
+            entries = LedgerFiles(FactoryResource(home=str(home.root)), Study.from_json(text)).entries()
+            found, invariants = "ok", f"ledger of {len(entries)} entries, chained and equal to its head"
+        except FactoryError as problem:
+            found, invariants = str(problem), ""
+        rows.append(_validated(symbol, "studies", found, invariants))
+    return rows
+
+
+def _validated(partition: str, asset: str, verdict: str, invariants: str) -> dict[str, Any]:
+    return {"partition": partition, "asset": asset, "verdict": verdict, "invariants": invariants}
 
 
 def table_rows(home: FactoryHome, name: str, key: PartitionKey) -> list[dict[str, Any]]:
@@ -99,13 +143,12 @@ def describe(entry: Any) -> dict[str, Any]:
     }
 
 
-def _partitions(store: Store) -> Iterator[tuple[Output, PartitionKey]]:
+def _outputs_and_keys() -> Iterator[tuple[Output, PartitionKey]]:
     contracts = [PartitionKey(symbol) for symbol in INSTRUMENTS]
     pairs = [PartitionKey(key.contract, horizon) for key in contracts for horizon in HORIZONS_BARS]
     for output in _catalogue().all():
         for key in pairs if output.by_horizon else contracts:
-            if store.status(output.name, output.group, key) != "missing":
-                yield output, key
+            yield output, key
 
 
 def _catalogue() -> Catalogue:

@@ -2,7 +2,8 @@
 
 Every asset body receives a :class:`Materialization` and returns :class:`Product` values. Reads go through the store,
 which verifies hashes and refuses blocked partitions; the refs of everything read become the lineage of everything
-published, so two inputs made from different versions of one ancestor are refused.
+published, so two inputs made from different versions of one ancestor are refused. Of the settings only the declared
+sections can be read, and they are what the digest of everything published covers.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -15,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from factory_assets.market.sessions import SessionCalendar, Sessions
+from factory_assets.orchestration.declared_settings import DeclaredSettings
 from factory_assets.orchestration.outputs import CATALOGUE, Output
 from factory_assets.orchestration.resources import FactoryResource
 from factory_assets.reports.figure import Figure
@@ -25,7 +27,7 @@ from factory_assets.vocabulary.frames import to_frame
 from factory_assets.vocabulary.home import FactoryHome
 from factory_assets.vocabulary.instruments import Instrument, instrument
 from factory_assets.vocabulary.partition import PartitionKey
-from factory_assets.vocabulary.settings import Barriers, FactorySettings
+from factory_assets.vocabulary.settings import Barriers
 from factory_assets.vocabulary.verdict import Verdict
 
 
@@ -68,23 +70,32 @@ class Materialization:
         Store, settings and clock.
     reads : collection of str
         Names the asset declared as upstream; reading anything else is a defect and raises.
+    settings_sections : collection of str
+        Sections of the settings the asset declared; reading another one is a defect and raises.
     tags : mapping of str to str
         Tags of the run; an opening of the test period travels there.
     """
 
     def __init__(
-        self, key: PartitionKey, factory: FactoryResource, reads: Collection[str], *, tags: Mapping[str, str]
+        self,
+        key: PartitionKey,
+        factory: FactoryResource,
+        reads: Collection[str],
+        *,
+        settings_sections: Collection[str],
+        tags: Mapping[str, str],
     ) -> None:
         self.key = key
         self.factory = factory
         self.tags = tags
         self._reads = frozenset(reads)
+        self._settings_sections = frozenset(settings_sections)
         self.refs: list[InputRef] = []
 
-    @property
-    def settings(self) -> FactorySettings:
-        """Settings in force."""
-        return self.factory.settings
+    @cached_property
+    def settings(self) -> DeclaredSettings:
+        """Settings in force, the declared sections of them."""
+        return DeclaredSettings(self.factory.settings, self.key, self._settings_sections)
 
     @property
     def home(self) -> FactoryHome:
@@ -117,7 +128,7 @@ class Materialization:
     @property
     def barriers(self) -> Barriers:
         """Barrier geometry of the partition."""
-        return self.settings.barriers_of(self.key.contract, self.horizon)
+        return self.settings.barriers
 
     @cached_property
     def study(self) -> Study:

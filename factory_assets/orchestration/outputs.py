@@ -7,6 +7,9 @@ import dagster as dg
 from factory_assets.vocabulary.errors import FactoryError
 from factory_assets.vocabulary.schemas import TableSchema
 
+ATTEMPT = "attempt"
+"""Manifest figure that names the attempt (run and partition) an output was published in."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Output:
@@ -49,6 +52,7 @@ class Catalogue:
 
     def __init__(self) -> None:
         self._outputs: dict[str, Output] = {}
+        self._bodies: dict[str, str] = {}
 
     def add(self, output: Output) -> None:
         """Declare an output; a second one of the same name raises."""
@@ -62,9 +66,13 @@ class Catalogue:
             raise FactoryError(f"asset {name!r} is not declared; declared: {sorted(self._outputs)}")
         return self._outputs[name]
 
-    def tables(self) -> dict[str, TableSchema]:
-        """Schema of every declared table."""
-        return {name: output.schema for name, output in self._outputs.items() if output.schema is not None}
+    def bind(self, name: str, body: str) -> None:
+        """Say which body makes an output; outputs of one body belong together."""
+        self._bodies[name] = body
+
+    def body_of(self, name: str) -> str:
+        """Name of the body that makes an output."""
+        return self._bodies[name]
 
     def all(self) -> tuple[Output, ...]:
         """Every output in the order of declaration."""

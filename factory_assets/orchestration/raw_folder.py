@@ -3,6 +3,7 @@
 import hashlib
 import shutil
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from factory_assets.market.readers import RawRead, read_folder
 from factory_assets.vocabulary.errors import BadInputError
@@ -36,7 +37,6 @@ def accept_raw(source: Path, contract: str, home: FactoryHome) -> tuple[RawRead,
     if not source.is_dir():
         found = "a file" if source.exists() else "nothing"
         raise BadInputError(f"--raw {source}: expected a folder of vendor files, found {found}.")
-    read = read_folder(source, instrument(contract))
     target = home.raw / contract
     files = sorted(path for path in source.iterdir() if path.is_file())
     clashes = [p.name for p in files if (target / p.name).exists() and _digest(p) != _digest(target / p.name)]
@@ -44,12 +44,19 @@ def accept_raw(source: Path, contract: str, home: FactoryHome) -> tuple[RawRead,
         raise BadInputError(
             f"{target} already holds other content under {clashes}. Raw files are never overwritten: rename new ones."
         )
-    target.mkdir(parents=True, exist_ok=True)
     new = [path for path in files if not (target / path.name).exists()]
-    for path in new:
-        temporary = target / f".{path.name}.part"
-        shutil.copyfile(path, temporary)
-        temporary.replace(target / path.name)
+    home.raw.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".incoming-{contract}-", dir=home.raw) as folder:
+        # Old and new together have to make one readable folder: a format of another kind would break every later run.
+        incoming = Path(folder)
+        for path in sorted(target.iterdir()) if target.is_dir() else ():
+            (incoming / path.name).symlink_to(path)
+        for path in new:
+            shutil.copyfile(path, incoming / path.name)
+        read = read_folder(incoming, instrument(contract))
+        target.mkdir(exist_ok=True)
+        for path in new:
+            (incoming / path.name).replace(target / path.name)
     return read, len(new)
 
 

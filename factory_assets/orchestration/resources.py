@@ -6,8 +6,10 @@ from pathlib import Path
 
 import dagster as dg
 
+from factory_assets.models import registry
 from factory_assets.storage import Store
 from factory_assets.vocabulary.clock import Clock, system_clock
+from factory_assets.vocabulary.errors import ConfigurationError
 from factory_assets.vocabulary.home import FactoryHome
 from factory_assets.vocabulary.settings import FactorySettings, load_settings
 
@@ -15,6 +17,40 @@ from factory_assets.vocabulary.settings import FactorySettings, load_settings
 def profile_in_force() -> str:
     """Profile named by ``FACTORY_PROFILE``; ``fast`` if unset."""
     return os.environ.get("FACTORY_PROFILE") or "fast"
+
+
+def settings_in_force(profile: str, settings_file: Path | None) -> FactorySettings:
+    """Defaults, profile and the user's file, with the models' parameters held against the registry.
+
+    Parameters
+    ----------
+    profile : str
+        Budget of the run.
+    settings_file : Path or None
+        ``factory.toml``; absent is fine.
+
+    Raises
+    ------
+    ConfigurationError
+        Anything wrong with the file, a model or parameter it names included; all of it in one message.
+    """
+    return load_settings(profile, settings_file, more_problems=_model_problems)
+
+
+def _model_problems(settings: FactorySettings) -> list[str]:
+    """Parameters the file sets that no run would ever read, or that the model would refuse."""
+    # Metas and baselines are fitted with their defaults: a value set for one would silently change nothing.
+    tuned = [name for name in registry.names() if registry.entry(name).adapter == "tabular"]
+    problems = []
+    for name, changes in settings.models.parameters.items():
+        if name not in tuned:
+            problems.append(f"[models.parameters.{name}]: models whose parameters can be set are {tuned}")
+            continue
+        try:
+            registry.entry(name).defaults.with_changes(changes, f"[models.parameters.{name}]")
+        except ConfigurationError as problem:
+            problems.append(str(problem).removesuffix("."))
+    return problems
 
 
 class FactoryResource(dg.ConfigurableResource):
@@ -38,8 +74,8 @@ class FactoryResource(dg.ConfigurableResource):
 
     @cached_property
     def settings(self) -> FactorySettings:
-        """Defaults, profile and the user's overrides."""
-        return load_settings(self.profile, self.place.settings_file)
+        """Defaults, profile and the user's overrides; a :class:`ConfigurationError` tells all that is wrong."""
+        return settings_in_force(self.profile, self.place.settings_file)
 
     @property
     def clock(self) -> Clock:

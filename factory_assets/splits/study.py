@@ -183,7 +183,7 @@ def open_study(
         raise TooLittleHistoryError(
             f"study of {contract}: {len(days)} sessions have bars, at least {needed} are needed for {settings.folds} "
             f"folds with a purge of {settings.purge_bars} and an embargo of {settings.embargo_bars} base bars, "
-            f"{needed - len(days)} are lacking. Ingest more history, or run only as far as labels (--until labels)."
+            f"{needed - len(days)} are lacking. Ingest more history, or run only as far as features (--until features)."
         )
     train, val = _shares(len(days), settings)
     return Study(

@@ -8,23 +8,29 @@ and combined, and the independent checks of that. Does not: models themselves (:
 
 from factory_assets.stacking.canary import permuted_labels_verdict
 from factory_assets.stacking.cross_fit import CrossFittedStack, cross_fit_meta
-from factory_assets.stacking.invariants import oof_invariants, stack_invariants
+from factory_assets.stacking.invariants import oof_invariants, stack_invariants, val_invariants
 from factory_assets.stacking.member import FittedMember
-from factory_assets.stacking.member_fit import fit_member
+from factory_assets.stacking.member_fit import MemberFit, fit_member, fit_recorded
 from factory_assets.stacking.meta import FittedMeta, meta_inputs
 from factory_assets.stacking.oof import OutOfFold, out_of_fold, predict_val
 from factory_assets.stacking.probabilities import predictions_frame
+from factory_assets.stacking.scaler_check import member_scaler_verdicts
 from factory_assets.stacking.split_rows import fold_rows, hold_out_rows
+from factory_assets.stacking.training_part import TrainingPart, training_part
 
 __all__ = [
     "CrossFittedStack",
     "FittedMember",
     "FittedMeta",
+    "MemberFit",
     "OutOfFold",
+    "TrainingPart",
     "cross_fit_meta",
     "fit_member",
+    "fit_recorded",
     "fold_rows",
     "hold_out_rows",
+    "member_scaler_verdicts",
     "meta_inputs",
     "oof_invariants",
     "out_of_fold",
@@ -32,4 +38,6 @@ __all__ = [
     "predict_val",
     "predictions_frame",
     "stack_invariants",
+    "training_part",
+    "val_invariants",
 ]

@@ -1,4 +1,4 @@
-"""Verdicts on out-of-fold and stack rows, recounted from the splits and labels tables alone.
+"""Verdicts on out-of-fold, val and stack rows, recounted from the splits and labels tables alone.
 
 Nothing of the fitting code is called. What each fit saw is compared as recorded at the fit; that record, the rows, the
 splits and the labels are four tables that have to agree.
@@ -14,13 +14,14 @@ from factory_assets.vocabulary.verdict import Verdict
 
 _P = ["p_down", "p_flat", "p_up"]
 _SUM_TOLERANCE = 1e-9
+_VAL_FOLD = -1
 
 
 def oof_invariants(
     oof: pd.DataFrame,
     splits_frame: pd.DataFrame,
     labels: pd.DataFrame,
-    fit_decision_us: Mapping[int, np.ndarray],
+    seen_decision_us: Mapping[int, np.ndarray],
 ) -> list[Verdict]:
     """Verdicts on one model's out-of-fold rows before they are written.
 
@@ -32,8 +33,8 @@ def oof_invariants(
         The ``splits`` table.
     labels : DataFrame
         The ``labels`` table: ``decision_time``, ``t0``, ``t1``, ``label``.
-    fit_decision_us : mapping of int to ndarray of int64
-        Decision times each fold's member was given, as recorded at the fit.
+    seen_decision_us : mapping of int to ndarray of int64
+        Decision times each fold's member was fitted on or watched, as recorded at the fit.
 
     Returns
     -------
@@ -42,10 +43,39 @@ def oof_invariants(
     """
     table = _roles(splits_frame, "purged_kfold")
     return [
-        _once_verdict(oof, table),
+        _once_verdict("oof_once_per_row", oof, table),
         probabilities_verdict(oof),
         _labels_verdict(oof, labels),
-        _unseen_verdict("oof_rows_unseen", oof, table, labels, fit_decision_us),
+        _unseen_verdict("oof_rows_unseen", oof, table, labels, seen_decision_us),
+    ]
+
+
+def val_invariants(
+    val: pd.DataFrame, splits_frame: pd.DataFrame, labels: pd.DataFrame, seen_decision_us: np.ndarray
+) -> list[Verdict]:
+    """Verdicts on one model's val rows, and so on the member that predicted them, before either is written.
+
+    Parameters
+    ----------
+    val : DataFrame
+        Rows of ``val_<model>``.
+    splits_frame, labels : DataFrame
+        The ``splits`` and ``labels`` tables.
+    seen_decision_us : ndarray of int64
+        Decision times the member was fitted on or watched, as recorded at the fit.
+
+    Returns
+    -------
+    list of Verdict
+        ``val_rows_complete``, ``probabilities_valid``, ``labels_as_labelled`` and ``val_rows_unseen``: the fit saw rows
+        only that the hold-out trains on, and no label interval of theirs meets one of val.
+    """
+    table = _hold_out(splits_frame)
+    return [
+        _once_verdict("val_rows_complete", val, table[table["role"] == "test"]),
+        probabilities_verdict(val),
+        _labels_verdict(val, labels),
+        _unseen_verdict("val_rows_unseen", val, table, labels, {_VAL_FOLD: seen_decision_us}),
     ]
 
 
@@ -71,11 +101,7 @@ def stack_invariants(
     list of Verdict
         ``stack_rows_complete``, ``probabilities_valid``, ``labels_as_labelled`` and ``stack_rows_cross_fitted``.
     """
-    hold_out = _roles(splits_frame, "hold_out")
-    val = hold_out[hold_out["role"] == "val"].assign(fold=-1, role="test")
-    # Seen from val every row the hold-out trains on may be learnt from.
-    outside = hold_out[hold_out["role"] != "val"].assign(fold=-1)
-    table = pd.concat([_roles(splits_frame, "purged_kfold"), val, outside], ignore_index=True)
+    table = pd.concat([_roles(splits_frame, "purged_kfold"), _hold_out(splits_frame)], ignore_index=True)
     return [
         _complete_verdict(stack, table),
         probabilities_verdict(stack),
@@ -110,9 +136,15 @@ def _roles(splits_frame: pd.DataFrame, scheme: str) -> pd.DataFrame:
     )
 
 
-def _once_verdict(oof: pd.DataFrame, table: pd.DataFrame) -> Verdict:
-    """Keys and folds of the rows are exactly the splits' test rows, and every train event is among them once."""
-    rows = list(zip(times_us(oof["decision_time"]).tolist(), oof["fold"].tolist(), strict=True))
+def _hold_out(splits_frame: pd.DataFrame) -> pd.DataFrame:
+    """Roles of the hold-out as fold -1: val is what is tested, what the hold-out trains on may be learnt from."""
+    table = _roles(splits_frame, "hold_out")
+    return table.assign(fold=_VAL_FOLD, role=table["role"].replace("val", "test"))
+
+
+def _once_verdict(name: str, frame: pd.DataFrame, table: pd.DataFrame) -> Verdict:
+    """Keys and folds of the rows are exactly the table's test rows, and every decision of it is among them once."""
+    rows = list(zip(times_us(frame["decision_time"]).tolist(), frame["fold"].tolist(), strict=True))
     tested = table[table["role"] == "test"]
     expected = set(zip(tested["us"].tolist(), tested["fold"].tolist(), strict=True))
     events = set(table["us"].tolist())
@@ -120,9 +152,9 @@ def _once_verdict(oof: pd.DataFrame, table: pd.DataFrame) -> Verdict:
     repeated, lacking = len(keys) - len(set(keys)), len(events - set(keys))
     strange, missing = len(set(rows) - expected), len(expected - set(rows))
     return Verdict(
-        name="oof_once_per_row",
+        name=name,
         passed=not (repeated or lacking or strange or missing) and len(rows) > 0,
-        summary=f"{len(rows)} rows against {len(events)} train events: {repeated} repeated, {lacking} lacking, "
+        summary=f"{len(rows)} rows against {len(events)} decisions: {repeated} repeated, {lacking} lacking, "
         f"{strange} not tested in their fold, {missing} test rows without a prediction",
         details={
             "rows": len(rows),
@@ -199,7 +231,8 @@ def _unseen_verdict(
     for fold, seen in fit_decision_us.items():
         scored = keys[folds == fold]
         allowed = table.loc[(table["fold"] == fold) & (table["role"] == "train"), "us"].to_numpy()
-        foreign += int((~np.isin(seen, allowed)).sum()) if len(allowed) or fold >= 0 else 0
+        # Without a hold-out in the splits the last meta predicts nothing, and may learn from every row.
+        foreign += int((~np.isin(seen, allowed)).sum()) if len(allowed) or len(scored) or fold >= 0 else 0
         inside += len(set(scored.tolist()) & set(np.asarray(seen).tolist()))
         compared += len(scored) * len(seen)
         met += _meeting(t0.reindex(seen), t1.reindex(seen), t0.reindex(scored), t1.reindex(scored))

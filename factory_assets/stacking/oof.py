@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from factory_assets.stacking.member import FittedMember
-from factory_assets.stacking.member_fit import fit_member
+from factory_assets.stacking.member_fit import MemberFit, fit_recorded
 from factory_assets.stacking.probabilities import LABELS, VAL_FOLD, predictions_frame
 from factory_assets.vocabulary.container import TimeSeriesDataContainer
 from factory_assets.vocabulary.errors import BadInputError
@@ -31,10 +31,8 @@ class OutOfFold:
         Of the labels -1, 0, +1.
     label : ndarray of int8, shape (N,)
     weight : ndarray of float64, shape (N,)
-    members : tuple of FittedMember
-        One a fold.
-    fit_decision_us : mapping of int to ndarray of int64
-        Decision times each fold's member was given (fitted on or watched), as recorded at the fit; for the invariants.
+    fits : tuple of MemberFit
+        One a fold: the member and the rows it was fitted on and watched, as recorded at the fit.
     """
 
     decision_us: np.ndarray
@@ -42,8 +40,17 @@ class OutOfFold:
     probabilities: np.ndarray
     label: np.ndarray
     weight: np.ndarray
-    members: tuple[FittedMember, ...]
-    fit_decision_us: Mapping[int, np.ndarray]
+    fits: tuple[MemberFit, ...]
+
+    @property
+    def members(self) -> tuple[FittedMember, ...]:
+        """Fitted member of each fold."""
+        return tuple(fit.member for fit in self.fits)
+
+    @property
+    def seen_decision_us(self) -> Mapping[int, np.ndarray]:
+        """Decision times each fold's member was fitted on or watched; for the invariants."""
+        return {fold: fit.seen_decision_us for fold, fit in enumerate(self.fits)}
 
     def to_frame(self) -> pd.DataFrame:
         """Rows of ``oof_<model>``."""
@@ -72,7 +79,7 @@ def out_of_fold(
     Parameters
     ----------
     model_name, params, kinds, settings, clock_us, seed
-        As for :func:`factory_assets.stacking.fit_member`.
+        As for :func:`factory_assets.stacking.fit_recorded`.
     data : TimeSeriesDataContainer
         The training period; its rows are what ``folds`` points into.
     folds : sequence of (train_rows, test_rows)
@@ -89,22 +96,21 @@ def out_of_fold(
     _refuse_folds(folds, len(data))
     fold_of = np.empty(len(data), dtype=np.int64)
     probabilities = np.empty((len(data), len(LABELS)))
-    members, seen = [], {}
+    fits = []
     for fold, (train_rows, test_rows) in enumerate(folds):
-        train = data.take(train_rows)
-        member = fit_member(model_name, params, train, kinds, settings=settings, clock_us=clock_us, seed=seed)
-        probabilities[test_rows] = member.predict_proba(data.features[test_rows])
+        fit = fit_recorded(
+            model_name, params, data, kinds, rows=train_rows, settings=settings, clock_us=clock_us, seed=seed
+        )
+        probabilities[test_rows] = fit.member.predict_proba(data.features[test_rows])
         fold_of[test_rows] = fold
-        members.append(member)
-        seen[fold] = train.decision_us
+        fits.append(fit)
     return OutOfFold(
         decision_us=data.decision_us,
         fold=fold_of,
         probabilities=probabilities,
         label=data.label,
         weight=data.weight,
-        members=tuple(members),
-        fit_decision_us=seen,
+        fits=tuple(fits),
     )
 
 

@@ -9,6 +9,7 @@ before these bytes come near the parquet reader, since page checksums miss the f
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -49,9 +50,13 @@ def read_parquet(data: bytes, columns: Sequence[str] | None, where: str) -> pa.T
     IntegrityError
         If verified bytes are still no parquet file of this store.
     """
+    # A buffer of Arrow's own: its worker threads may drop the last reference after this returns, and dropping a Python
+    # buffer there takes the interpreter lock, which aborts a process that is just ending (seen: one exit in five).
+    buffer = pa.allocate_buffer(len(data))
+    np.frombuffer(buffer, dtype=np.uint8)[:] = np.frombuffer(data, dtype=np.uint8)
     try:
         table = pq.read_table(
-            pa.BufferReader(pa.py_buffer(data)), columns=None if columns is None else list(columns), use_threads=True
+            pa.BufferReader(buffer), columns=None if columns is None else list(columns), use_threads=True
         )
     except (pa.ArrowException, OSError) as problem:
         raise IntegrityError(f"{where}: not a readable parquet file: {problem}") from problem

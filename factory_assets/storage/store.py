@@ -26,6 +26,7 @@ import fsspec
 import numpy as np
 import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
+from fsspec.spec import AbstractFileSystem
 
 from factory_assets.storage.files import Entry, Files, LocalFiles, ObjectFiles, Sink
 from factory_assets.storage.lineage import agreed_lineage
@@ -48,6 +49,7 @@ from factory_assets.vocabulary.clock import Clock
 from factory_assets.vocabulary.errors import (
     BadInputError,
     BlockedPartitionError,
+    ConfigurationError,
     ForeignContractError,
     IntegrityError,
     InvariantViolationError,
@@ -105,12 +107,17 @@ class Store:
         otherwise.
     lock_timeout_seconds : float
         How long a writer waits for another one.
+
+    Raises
+    ------
+    ConfigurationError
+        A URL of an unknown protocol, of one whose driver is not installed, or one the driver cannot open.
     """
 
     def __init__(
         self, root_url: str, *, clock: Clock, locks_folder: Path | None = None, lock_timeout_seconds: float = 120
     ) -> None:
-        filesystem, path = fsspec.core.url_to_fs(root_url)
+        filesystem, path = _opened(root_url)
         self._clock = clock
         self._lock_timeout_seconds = lock_timeout_seconds
         self._files: Files
@@ -514,6 +521,19 @@ class Store:
     def _current_sha256(self, manifest: Manifest) -> str | None:
         now = _decoded((folder := self._folder(manifest.table, manifest.group, manifest.key)).current_bytes(), folder)
         return None if now is None else now.sha256
+
+
+def _opened(root_url: str) -> tuple[AbstractFileSystem, str]:
+    """File system and path of a URL. Drivers raise what they like for a URL they cannot make sense of."""
+    try:
+        filesystem, path = fsspec.core.url_to_fs(root_url)
+    except (ValueError, TypeError, AttributeError, ImportError, OSError) as problem:
+        known = ", ".join(sorted(fsspec.available_protocols()))
+        raise ConfigurationError(
+            f"store at {root_url!r} (FACTORY_STORE_URL, or store/ under FACTORY_HOME): {problem}. Expected a local "
+            f"path or a URL of a protocol whose driver is installed; known protocols: {known}."
+        ) from problem
+    return filesystem, path
 
 
 def _decoded(data: bytes | None, folder: PartitionFolder) -> Manifest | None:

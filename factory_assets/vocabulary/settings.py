@@ -1,15 +1,17 @@
 """Every default of the factory, once. Overrides come from ``factory.toml`` in FACTORY_HOME.
 
-Each class below is one section of that file (``[labels]``, ``[splits]``, ...); an unknown key is an error. A profile
-(``fast``, ``standard``, ``full``) is a named set of overrides that spends more or less computing time; it never
-changes what a number means.
+Each class below is one section of that file (``[labels]``, ``[splits]``, ...). A field's default, its type and what the
+file may set it to stand together; an unknown key, another type and a value out of range are errors, all of them told
+at once. A profile (``fast``, ``standard``, ``full``) is a named set of overrides that spends more or less computing
+time; it never changes what a number means.
 """
 
 import dataclasses
 import hashlib
 import json
+import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -17,9 +19,63 @@ from typing import Any, TypeVar
 
 from factory_assets.vocabulary.errors import ConfigurationError, UnknownNameError
 from factory_assets.vocabulary.instruments import INSTRUMENTS
-from factory_assets.vocabulary.timeframes import HORIZONS_BARS
+from factory_assets.vocabulary.partition import PartitionKey
+from factory_assets.vocabulary.timeframes import HORIZONS_BARS, TIMEFRAMES_MINUTES
 
 _Section = TypeVar("_Section")
+_ALLOWED = "allowed"
+_SEED_MAX = 2**31 - 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Allowed:
+    """What a field may be set to by the file; for a tuple, what each of its distinct elements may be."""
+
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+    one_of: tuple[str | int, ...] = ()
+    length_min: int = 0
+    fixed_because: str = ""
+
+    def problem(self, name: str, value: Any, default: Any) -> str | None:
+        """What is wrong with a value of the right type; None if nothing is."""
+        if self.fixed_because:
+            return None if value == default else f"{name} is fixed at {default!r}, got {value!r}: {self.fixed_because}"
+        if not isinstance(value, tuple):
+            return None if self._holds(value) else f"expected {self._words(name)}, got {value!r}"
+        outside = [item for item in value if not self._holds(item)]
+        if outside:
+            return f"expected {self._words(f'each of {name}')}, got {outside!r}"
+        if len(set(value)) < len(value) or len(value) < self.length_min:
+            return f"expected {name} to be at least {self.length_min} values, all different, got {list(value)!r}"
+        return None
+
+    def _holds(self, value: Any) -> bool:
+        if self.one_of:
+            return value in self.one_of
+        return (
+            (self.at_least is None or value >= self.at_least)
+            and (self.above is None or value > self.above)
+            and (self.at_most is None or value <= self.at_most)
+            and (self.below is None or value < self.below)
+        )
+
+    def _words(self, name: str) -> str:
+        if self.one_of:
+            return f"{name} to be one of {list(self.one_of)}"
+        bounds = {">=": self.at_least, ">": self.above, "<=": self.at_most, "<": self.below}
+        return f"{name} " + " and ".join(f"{sign} {bound}" for sign, bound in bounds.items() if bound is not None)
+
+
+def _allow(**bounds: Any) -> Mapping[str, _Allowed]:
+    """Metadata of a field: the values the file may set it to, by the fields of :class:`_Allowed`."""
+    return {_ALLOWED: _Allowed(**bounds)}
+
+
+_A_SEED = _allow(at_least=0, at_most=_SEED_MAX)
+_A_SHARE = _allow(above=0, below=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,9 +90,9 @@ class Barriers:
         Vertical barrier, in base bars of scheduled clock time after the decision.
     """
 
-    k_up: float
-    k_down: float
-    max_bars: int
+    k_up: float = field(metadata=_allow(above=0, at_most=100))
+    k_down: float = field(metadata=_allow(above=0, at_most=100))
+    max_bars: int = field(metadata=_allow(at_least=1, at_most=1000))
 
 
 _ASYMMETRIC = {5: (1.5, 1.0, 12), 10: (2.0, 1.4, 25), 15: (2.5, 1.75, 38), 20: (3.0, 2.1, 50)}
@@ -59,9 +115,9 @@ class MarketSettings:
         other delivery months, is a spike.
     """
 
-    quarantined_share_max: float = 0.01
-    roll_volume_share: float = 0.25
-    spike_scale_multiple: float = 25.0
+    quarantined_share_max: float = field(default=0.01, metadata=_allow(at_least=0, at_most=1))
+    roll_volume_share: float = field(default=0.25, metadata=_allow(above=0, at_most=1))
+    spike_scale_multiple: float = field(default=25.0, metadata=_allow(at_least=1, at_most=1_000_000))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +132,8 @@ class FeatureSettings:
         Seed of the cut points and perturbations.
     """
 
-    certificate_cut_points: int = 50
-    certificate_seed: int = 7
+    certificate_cut_points: int = field(default=50, metadata=_allow(at_least=10, at_most=100_000))
+    certificate_seed: int = field(default=7, metadata=_A_SEED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,13 +149,20 @@ class LabelSettings:
     cusum_span_bars : int
         Span of that EWM.
     cost_history_sessions : int
-        Trailing sessions whose ATR% ranks decide low or high cost; with fewer, the high cost is charged.
+        Trailing sessions whose ATR% ranks decide low or high cost; with fewer, the high cost is charged. The file may
+        not change it: it belongs to the cost convention, and the feature that shows the cost follows this default.
     """
 
-    events: str = "cusum"
-    cusum_sigma_multiple: float = 2.0
-    cusum_span_bars: int = 100
-    cost_history_sessions: int = 20
+    events: str = field(default="cusum", metadata=_allow(one_of=("cusum", "all")))
+    cusum_sigma_multiple: float = field(default=2.0, metadata=_allow(above=0, at_most=1000))
+    cusum_span_bars: int = field(default=100, metadata=_allow(at_least=2, at_most=100_000))
+    cost_history_sessions: int = field(
+        default=20,
+        metadata=_allow(
+            fixed_because="it is part of the cost convention, and features, labels, simulator and live decisions have "
+            "to charge by one history"
+        ),
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,13 +183,13 @@ class SplitSettings:
         Last share of a training part (by time, purged) that early stopping watches.
     """
 
-    train_share: float = 0.70
-    val_share: float = 0.15
-    folds: int = 5
-    purge_bars: int = 60
-    embargo_bars: int = 1440
-    sessions_min: int = 60
-    early_stop_tail_share: float = 0.15
+    train_share: float = field(default=0.70, metadata=_A_SHARE)
+    val_share: float = field(default=0.15, metadata=_A_SHARE)
+    folds: int = field(default=5, metadata=_allow(at_least=2, at_most=100))
+    purge_bars: int = field(default=60, metadata=_allow(at_least=0, at_most=100_000))
+    embargo_bars: int = field(default=1440, metadata=_allow(at_least=0, at_most=100_000))
+    sessions_min: int = field(default=60, metadata=_allow(at_least=1, at_most=100_000))
+    early_stop_tail_share: float = field(default=0.15, metadata=_A_SHARE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,8 +204,8 @@ class AdapterSettings:
         Timeframes that lend the multi-timeframe subset.
     """
 
-    tabular_primary_minutes: int = 15
-    tabular_other_minutes: tuple[int, ...] = (5, 30, 60)
+    tabular_primary_minutes: int = field(default=15, metadata=_allow(one_of=TIMEFRAMES_MINUTES))
+    tabular_other_minutes: tuple[int, ...] = field(default=(5, 30, 60), metadata=_allow(one_of=TIMEFRAMES_MINUTES))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,13 +215,14 @@ class ModelSettings:
     Attributes
     ----------
     parameters : mapping of str to mapping
-        ``parameters.lightgbm.num_leaves = 31`` in the file; an unknown model or parameter is an error at use.
+        ``parameters.lightgbm.num_leaves = 31`` in the file. Here only its shape is checked; whether model, parameter
+        and value exist is asked of the model registry by whoever loads the settings for a run.
     seed : int
         Seed of every fit.
     """
 
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    seed: int = 11
+    seed: int = field(default=11, metadata=_A_SEED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,11 +243,13 @@ class EvaluationSettings:
         Seed of resampling and of the random-entry baseline.
     """
 
-    thetas: tuple[float, ...] = (0.0, 0.25, 0.5, 1.0, 2.0)
-    resamples: int = 2000
-    confidence: float = 0.95
-    account_dollars: float = 50_000.0
-    seed: int = 23
+    thetas: tuple[float, ...] = field(
+        default=(0.0, 0.25, 0.5, 1.0, 2.0), metadata=_allow(at_least=0, at_most=1000, length_min=1)
+    )
+    resamples: int = field(default=2000, metadata=_allow(at_least=100, at_most=1_000_000))
+    confidence: float = field(default=0.95, metadata=_A_SHARE)
+    account_dollars: float = field(default=50_000.0, metadata=_allow(above=0, at_most=10**12))
+    seed: int = field(default=23, metadata=_A_SEED)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,7 +262,7 @@ class DeploymentSettings:
         Minutes replayed through the predictor, in a fresh process, before a bundle is published.
     """
 
-    parity_minutes: int = 2000
+    parity_minutes: int = field(default=2000, metadata=_allow(at_least=1, at_most=1_000_000))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,6 +300,15 @@ class FactorySettings:
                 f"no barriers for {contract}|{horizon}; set [barriers.{contract}.{horizon}]"
             ) from None
 
+    def of_partition(self, key: PartitionKey) -> "FactorySettings":
+        """The same settings with the barriers of one partition only: another's geometry is none of its business.
+
+        A key without a horizon keeps the barriers of every horizon of its contract.
+        """
+        rows = self.barriers.get(key.contract, {})
+        kept = {horizon: rows[horizon] for horizon in rows if key.horizon in (None, horizon)}
+        return dataclasses.replace(self, barriers={key.contract: kept})
+
     def digest(self, *sections: str) -> str:
         """Sha256 over the named sections, in one spelling; identifies the settings an artifact was made with."""
         chosen = {name: _plain(getattr(self, name)) for name in sections}
@@ -249,7 +324,12 @@ PROFILES: MappingProxyType[str, Mapping[str, Mapping[str, Any]]] = MappingProxyT
 )
 
 
-def load_settings(profile: str = "fast", overrides_file: Path | None = None) -> FactorySettings:
+def load_settings(
+    profile: str = "fast",
+    overrides_file: Path | None = None,
+    *,
+    more_problems: Callable[[FactorySettings], list[str]] | None = None,
+) -> FactorySettings:
     """Defaults, then the profile, then the user's file.
 
     Parameters
@@ -258,6 +338,8 @@ def load_settings(profile: str = "fast", overrides_file: Path | None = None) -> 
         A key of :data:`PROFILES`.
     overrides_file : Path, optional
         ``factory.toml``; absent is fine, malformed is not.
+    more_problems : callable, optional
+        Asked for what only other packages can judge (names and parameters of models); its answers join the message.
 
     Raises
     ------
@@ -271,9 +353,15 @@ def load_settings(profile: str = "fast", overrides_file: Path | None = None) -> 
         settings = dataclasses.replace(
             settings, **{section: dataclasses.replace(getattr(settings, section), **changes)}
         )
+    problems: list[str] = []
     if overrides_file is not None and overrides_file.exists():
-        settings = _overlay(settings, _parsed(overrides_file), str(overrides_file))
-    _check(settings, str(overrides_file) if overrides_file else "defaults")
+        settings = _overlay(settings, _parsed(overrides_file), problems)
+    # What was refused kept its default, so nothing is told twice below.
+    problems += _contradictions(settings)
+    problems += more_problems(settings) if more_problems is not None else []
+    if problems:
+        where = overrides_file if overrides_file is not None else f"profile {profile}"
+        raise ConfigurationError(f"{where}: " + "; ".join(problems) + ". Nothing was changed; correct the file.")
     return settings
 
 
@@ -282,10 +370,11 @@ def _parsed(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
         raise ConfigurationError(f"{path}: not valid TOML: {problem}. Correct the file or remove it.") from problem
+    except OSError as problem:
+        raise ConfigurationError(f"{path}: cannot be read: {problem}. Correct or remove it.") from problem
 
 
-def _overlay(settings: FactorySettings, changes: Mapping[str, Any], where: str) -> FactorySettings:
-    problems: list[str] = []
+def _overlay(settings: FactorySettings, changes: Mapping[str, Any], problems: list[str]) -> FactorySettings:
     updated: dict[str, Any] = {}
     for key, value in changes.items():
         if key == "barriers":
@@ -296,8 +385,6 @@ def _overlay(settings: FactorySettings, changes: Mapping[str, Any], where: str) 
             problems.append(f"[{key}] has to be a section, got {value!r}")
         else:
             updated[key] = _overlay_section(getattr(settings, key), value, f"[{key}]", problems)
-    if problems:
-        raise ConfigurationError(f"{where}: " + "; ".join(problems) + ". Nothing was changed; correct the file.")
     return dataclasses.replace(settings, **updated)
 
 
@@ -309,17 +396,64 @@ def _overlay_section(section: _Section, changes: Mapping[str, Any], where: str, 
             problems.append(f"{where} unknown key {key!r}; known: {sorted(fields)}")
             continue
         default = getattr(section, key)
-        if isinstance(default, bool) or not isinstance(default, int | float):
-            fits = isinstance(value, list) if isinstance(default, tuple) else isinstance(value, type(default) | dict)
-        else:
-            fits = isinstance(value, int | float if isinstance(default, float) else int) and not isinstance(value, bool)
-        if not fits:
-            problems.append(f"{where} {key}: expected {type(default).__name__}, got {value!r}")
+        if isinstance(default, Mapping):
+            updated[key] = _tables(value, f"{where[:-1]}.{key}]", problems)
             continue
-        updated[key] = (
-            tuple(value) if isinstance(default, tuple) else float(value) if isinstance(default, float) else value
-        )
+        try:
+            typed = _typed(value, default)
+        except TypeError as problem:
+            problems.append(f"{where} {key}: {problem}")
+            continue
+        wrong = fields[key].metadata[_ALLOWED].problem(key, typed, default)
+        if wrong is None:
+            updated[key] = typed
+        else:
+            problems.append(f"{where} {wrong}")
     return dataclasses.replace(section, **updated)  # type: ignore[type-var]
+
+
+def _typed(value: Any, default: Any) -> Any:
+    """A value of the file as the type of its default (of its elements, for a tuple); TypeError names the mismatch."""
+    if isinstance(default, tuple):
+        if not isinstance(value, list):
+            raise TypeError(f"expected a list of {type(default[0]).__name__}, got {value!r}")
+        return tuple(_typed(item, default[0]) for item in value)
+    fits = isinstance(value, int | float if isinstance(default, float) else type(default))
+    if not fits or isinstance(value, bool) != isinstance(default, bool):
+        raise TypeError(f"expected {type(default).__name__}, got {value!r}")
+    if not isinstance(default, float):
+        return value
+    if not _is_finite(value):
+        raise TypeError(f"expected a finite number, got {value!r}")
+    return float(value)
+
+
+def _is_finite(value: float) -> bool:
+    """False for nan and inf, which TOML spells (no bound refuses a nan), and for integers no float can hold."""
+    return abs(value) <= sys.float_info.max
+
+
+def _tables(value: Any, where: str, problems: list[str]) -> Mapping[str, Mapping[str, Any]]:
+    """Sections of plain values by name, e.g. ``[models.parameters.lightgbm]``."""
+    if not isinstance(value, Mapping):
+        problems.append(f"{where} has to be a section, got {value!r}")
+        return {}
+    kept: dict[str, Mapping[str, Any]] = {}
+    for name, rows in value.items():
+        if not isinstance(rows, Mapping):
+            problems.append(f"{where} {name}: expected a section {where[:-1]}.{name}], got {rows!r}")
+            continue
+        bad = {
+            key: item
+            for key, item in rows.items()
+            if not isinstance(item, bool | int | float | str) or (not isinstance(item, str) and not _is_finite(item))
+        }
+        problems += [
+            f"{where[:-1]}.{name}] {key}: expected one finite number, text or truth value, got {item!r}"
+            for key, item in bad.items()
+        ]
+        kept[name] = {key: item for key, item in rows.items() if key not in bad}
+    return kept
 
 
 def _overlay_barriers(
@@ -334,7 +468,7 @@ def _overlay_barriers(
             problems.append(f"[barriers.{contract}]: expected a known contract ({sorted(INSTRUMENTS)}) with sections")
             continue
         for horizon, values in rows.items():
-            if not (horizon.isdigit() and int(horizon) in HORIZONS_BARS and isinstance(values, Mapping)):
+            if horizon not in {str(known) for known in HORIZONS_BARS} or not isinstance(values, Mapping):
                 problems.append(f"[barriers.{contract}.{horizon}]: expected a horizon of {HORIZONS_BARS}")
                 continue
             base = merged[contract][int(horizon)]
@@ -344,24 +478,26 @@ def _overlay_barriers(
     return merged
 
 
-def _check(settings: FactorySettings, where: str) -> None:
-    splits, problems = settings.splits, []
-    if settings.labels.events not in {"cusum", "all"}:
-        problems.append(f"[labels] events: expected 'cusum' or 'all', got {settings.labels.events!r}")
-    if not (splits.train_share > 0 and splits.val_share > 0 and splits.train_share + splits.val_share < 1):
-        problems.append("[splits] train_share and val_share: expected positive shares that leave some test")
-    if splits.folds < 2 or splits.purge_bars < 0 or splits.embargo_bars < 0:
-        problems.append("[splits] expected folds >= 2, purge_bars >= 0 and embargo_bars >= 0")
-    if not 0 < settings.evaluation.confidence < 1:
-        problems.append(f"[evaluation] confidence: expected a share in (0, 1), got {settings.evaluation.confidence}")
+def _contradictions(settings: FactorySettings) -> list[str]:
+    """What no field shows alone."""
+    splits, adapters, problems = settings.splits, settings.adapters, []
+    if not splits.train_share + splits.val_share < 1:
+        problems.append(
+            f"[splits] train_share and val_share: expected shares that leave some test, got {splits.train_share} and "
+            f"{splits.val_share}"
+        )
+    if adapters.tabular_primary_minutes in adapters.tabular_other_minutes:
+        problems.append(
+            f"[adapters] expected tabular_other_minutes without the primary {adapters.tabular_primary_minutes}, got "
+            f"{list(adapters.tabular_other_minutes)}"
+        )
     for contract, rows in settings.barriers.items():
         problems += [
-            f"[barriers.{contract}.{h}] expected positive k_up, k_down and max_bars >= h, got {b}"
-            for h, b in rows.items()
-            if not (b.k_up > 0 and b.k_down > 0 and b.max_bars >= h)
+            f"[barriers.{contract}.{horizon}] expected max_bars >= {horizon}, got {chosen.max_bars}"
+            for horizon, chosen in rows.items()
+            if chosen.max_bars < horizon
         ]
-    if problems:
-        raise ConfigurationError(f"{where}: " + "; ".join(problems))
+    return problems
 
 
 def _plain(value: Any) -> Any:

@@ -264,6 +264,25 @@ def test_rehashed_nonsense_is_refused(bundle, tmp_path, name, old, new):
         load_bundle(folder)
 
 
+@pytest.mark.parametrize(("name", "data"), [("extra.json", b"{}"), ("models/other/model.json", b"{}")])
+def test_a_listed_file_no_release_has_is_refused(bundle, tmp_path, name, data):
+    folder = copied(bundle, tmp_path)
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_bytes(data)
+    rehash(folder)
+    with pytest.raises(IntegrityError, match="not those this release is written as"):
+        load_bundle(folder)
+
+
+def test_a_config_key_nothing_reads_is_refused(bundle, tmp_path):
+    folder = copied(bundle, tmp_path)
+    config = json.loads((folder / "config.json").read_bytes()) | {"leverage": 3}
+    (folder / "config.json").write_bytes(json.dumps(config).encode())
+    rehash(folder)
+    with pytest.raises(IntegrityError, match="not those this release is written as"):
+        load_bundle(folder)
+
+
 def test_a_changed_model_does_not_reproduce_the_golden_outputs(world, bundle, tmp_path):
     """The release of one member's files exchanged for another fit, every seal and hash made good."""
     folder = copied(bundle, tmp_path)

@@ -63,12 +63,12 @@ def decisions_between(batch, first, last):
 
 def test_equals_batch_across_a_roll(world):
     (roll,) = world.rolls[world.rolls["trade_date"] == pd.Timestamp("2023-03-10")].itertuples()
-    predictor = started(world, "2023-03-09T20:00")
+    predictor = started(world, "2023-03-09T19:20")
     assert predictor.front == roll.from_expiry
-    found = list(replay_minutes(predictor, between(world.raw, "2023-03-09T20:00", "2023-03-10T03:00")))
+    found = list(replay_minutes(predictor, between(world.raw, "2023-03-09T19:20", "2023-03-10T03:00")))
     assert predictor.front == roll.to_expiry
     assert {p.expiry for p in found} == {roll.from_expiry, roll.to_expiry}
-    expected = decisions_between(world.batch, "2023-03-09T20:00", "2023-03-10T03:00")
+    expected = decisions_between(world.batch, "2023-03-09T19:20", "2023-03-10T03:00")
     assert [p.decision_time for p in found] == list(expected)
     assert len(found) > 70
     assert any(p.event for p in found)
@@ -314,48 +314,44 @@ def test_a_bar_after_its_decision_is_set_aside(world, thinned):
     assert state(predictor) == snapshot
 
 
-def causal_spikes(minutes, session, product, scale_multiple):
-    """A bad-print rule known at the bar.
-
-    Far beyond the bar before, measured by the true ranges of the last 120 bars, and no other month of the same minute
-    stands as high.
-    """
-    del session
-    found = np.zeros(len(minutes), dtype=bool)
-    _, high, low, close = minutes.prices
-    for month in np.unique(minutes.delivery):
-        rows = np.flatnonzero(minutes.delivery == month)
-        ranges = np.maximum(high[rows[1:]], close[rows[:-1]]) - np.minimum(low[rows[1:]], close[rows[:-1]])
-        jump = high[rows[1:]] - high[rows[:-1]]
-        for k in np.flatnonzero(jump > scale_multiple * 4 * product.tick_size):
-            usual = np.median(ranges[max(0, k - 120) : k]) if k >= 20 else np.inf
-            others = (minutes.open_us == minutes.open_us[rows[k + 1]]) & (minutes.delivery != month)
-            supported = (high[others] > high[rows[k + 1]] - jump[k] / 2).any()
-            found[rows[k + 1]] = jump[k] > scale_multiple * usual and not supported
-    return found
-
-
-def test_a_bad_print_is_judged_by_the_batch_function(world, monkeypatch):
-    """Any rule that is known at the bar sets aside the same bars live as in history, with the same window before it."""
-    monkeypatch.setattr("factory_assets.market.canonical.spikes", causal_spikes)
-    monkeypatch.setattr("factory_assets.deployment.bad_prints.spikes", causal_spikes)
+def test_bad_prints_are_set_aside_as_in_history(world):
+    """A lone high far beyond the bars before, one the other month shares, one on volume, and a small one."""
     raw = between(world.raw, "2023-03-06T23:00", "2023-03-10T03:00").reset_index(drop=True)
     both = raw[raw["open_time"] > at("2023-03-08T00:00")].groupby("open_time")["expiry"].nunique()
-    lonely, shared, small = both.index[both == 2][[10, 40, 70]]
+    lonely, shared, busy, small = both.index[both == 2][[10, 40, 70, 100]]
+    month = raw["expiry"]
     for minute, months, jump in (
         (lonely, ["SIMH3"], 400.0),
         (shared, ["SIMH3", "SIMM3"], 400.0),
+        (busy, ["SIMH3"], 400.0),
         (small, ["SIMH3"], 9.0),
     ):
-        raw.loc[(raw["open_time"] == minute) & raw["expiry"].isin(months), "high"] += jump
+        raw.loc[(raw["open_time"] == minute) & month.isin(months), ["high", "volume"]] += [jump, 0.0]
+    raw.loc[(raw["open_time"] == lonely), "volume"] = 1.0
+    raw.loc[(raw["open_time"] == shared), "volume"] = 1.0
+    raw.loc[(raw["open_time"] == busy), "volume"] = 10_000.0
     product = instrument("SIM")
     batch = build_canonical(raw, product, SessionCalendar.of(product), world.release.market)
+    assert list(batch.quarantine["open_time"]) == [lonely]
     predictor = Predictor(world.release)
-    list(replay_minutes(predictor, raw, decide_from=at("2023-03-10T03:00").to_pydatetime()))
+    predictor.warm_up(raw)
     # The other month of the shared minute comes before the front and has nobody to support it; the front is the same.
     assert (predictor.counts["quarantined_spike"], batch.counts["quarantined_spike"]) == (2, 1)
     front = predictor.counts["front"] + (batch.bars["open_time"] < at("2023-03-07T22:00")).sum()
     assert front == len(batch.bars)
+
+
+def test_replay_hands_over_the_front_last(world):
+    """A move both months make is no bad print of the front: the other month's minute is there before."""
+    raw = between(world.raw, "2023-03-06T23:00", "2023-03-08T12:00").reset_index(drop=True)
+    both = raw[raw["open_time"] > at("2023-03-08T00:00")].groupby("open_time")["expiry"].nunique()
+    shared = both.index[both == 2][40]
+    raw.loc[raw["open_time"] == shared, ["high", "volume"]] += [400.0, 0.0]
+    predictor = Predictor(world.release)
+    predictor.warm_up(raw[raw["open_time"] < shared])
+    before = predictor.counts["front"]
+    list(replay_minutes(predictor, raw[raw["open_time"] == shared]))
+    assert predictor.counts["front"] == before + 1
 
 
 @pytest.fixture(scope="module")

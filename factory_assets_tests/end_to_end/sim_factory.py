@@ -27,7 +27,7 @@ SESSIONS, LATER_SESSIONS, SEED = 120, 4, 7
 # Shorter fits and fewer resamples and cut points than the defaults; purge, embargo, folds and windows are the defaults.
 SETTINGS = """
 [features]
-certificate_cut_points = 5
+certificate_cut_points = 10
 [evaluation]
 resamples = 300
 [deployment]

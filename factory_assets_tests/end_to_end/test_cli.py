@@ -232,7 +232,7 @@ def test_a_contract_without_raw_files_names_the_command_that_brings_some(home):
 
 def test_too_little_history_says_how_many_sessions_are_lacking(home):
     write_world(home / "raw" / "SIM", world="planted", seed=7, sessions_count=20)
-    (home / "factory.toml").write_text("[features]\ncertificate_cut_points = 2\n", encoding="utf-8")
+    (home / "factory.toml").write_text("[features]\ncertificate_cut_points = 10\n", encoding="utf-8")
     answer = factory("run", "--contract", "SIM", "--horizon", "20")
     assert answer.code == 2, answer.err
     assert answer.err.count("factory: ") == 1, answer.err

@@ -12,6 +12,7 @@ from factory_assets.orchestration.build import build_definitions
 from factory_assets.orchestration.code_version import code_version
 from factory_assets.orchestration.jobs import CONTRACT_JOB, HORIZON_JOB, SEALED
 from factory_assets.orchestration.no_implicit_io import NoImplicitIO
+from factory_assets.orchestration.invariants import MEANINGS
 from factory_assets.orchestration.outputs import CATALOGUE
 from factory_assets.orchestration.partitions import CONTRACT, CONTRACT_HORIZON
 from factory_assets.orchestration.phases import PHASES, keys_of, phases_until
@@ -121,7 +122,8 @@ def test_every_asset_says_what_it_is_and_who_made_it(specs):
 
 
 def test_every_table_shows_its_columns_with_meaning_and_nullability(specs):
-    tables = {name: schema for name, schema in CATALOGUE.tables().items() if not name.startswith("probe_")}
+    declared = {output.name: output.schema for output in CATALOGUE.all() if not output.name.startswith("probe_")}
+    tables = {name: schema for name, schema in declared.items() if schema is not None}
     assert set(fixed_tables()) <= set(tables)
     for name, schema in tables.items():
         shown = specs[dg.AssetKey([schema.group, name])].metadata["dagster/column_schema"].columns
@@ -192,3 +194,8 @@ def test_importing_the_command_line_loads_no_graph():
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, env={**os.environ}, timeout=120
     )
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_every_check_has_its_meaning_and_every_meaning_its_check():
+    declared = {name for output in CATALOGUE.all() if not output.name.startswith("probe_") for name in output.checks}
+    assert declared == set(MEANINGS)

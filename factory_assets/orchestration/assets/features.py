@@ -2,12 +2,17 @@
 
 from collections.abc import Iterable
 
+import numpy as np
+import pandas as pd
+
 from factory_assets.features import compute
 from factory_assets.features.causality import certify
 from factory_assets.orchestration.factory_asset import factory_asset
 from factory_assets.orchestration.materialization import Materialization, Product
 from factory_assets.orchestration.outputs import table_output
 from factory_assets.reports.features import feature_figures
+from factory_assets.reports.figure import Figure
+from factory_assets.vocabulary.frames import dates_days
 from factory_assets.vocabulary.schemas import table_schema
 from factory_assets.vocabulary.timeframes import BASE_MINUTES, TIMEFRAMES_MINUTES, bars_name, features_name
 
@@ -35,7 +40,7 @@ CERTIFICATE = (
         for minutes in TIMEFRAMES_MINUTES
     ),
     reads=[bars_name(minutes) for minutes in TIMEFRAMES_MINUTES],
-    settings_sections=["features"],
+    settings_sections=["features", "splits"],
 )
 def features(part: Materialization) -> Iterable[Product]:
     """Compute and certify, timeframe by timeframe."""
@@ -54,5 +59,13 @@ def features(part: Materialization) -> Iterable[Product]:
                 seed=settings.certificate_seed,
                 values=values,
             ),
-            figures=feature_figures(values, simulated=part.instrument.simulated) if minutes == BASE_MINUTES else (),
+            figures=_figures(part, values) if minutes == BASE_MINUTES else (),
         )
+
+
+def _figures(part: Materialization, values: pd.DataFrame) -> list[Figure]:
+    """Distributions of the sessions a study opened on these bars would train on; later ones are not looked at."""
+    days = dates_days(values["trade_date"])
+    sessions = np.unique(days)
+    train = sessions[: max(1, int(len(sessions) * part.settings.splits.train_share))]
+    return feature_figures(values[days <= train[-1]], simulated=part.instrument.simulated)

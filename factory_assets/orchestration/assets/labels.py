@@ -8,7 +8,7 @@ from factory_assets.labels import label_decisions, label_invariants
 from factory_assets.orchestration.factory_asset import factory_asset
 from factory_assets.orchestration.ledger_files import LedgerFiles
 from factory_assets.orchestration.materialization import Materialization, Product
-from factory_assets.orchestration.open_test import REASON_TAG
+from factory_assets.orchestration.open_test import LABEL_SECTIONS, require_label_settings
 from factory_assets.orchestration.outputs import table_output
 from factory_assets.reports.labels import label_figures
 from factory_assets.vocabulary.errors import SealedPeriodError
@@ -37,7 +37,7 @@ def _labelled(part: Materialization, until_day: int) -> tuple[pd.DataFrame, list
         kinds=frozenset({"numba"}),
     ),
     reads=["study", _BASE, _MINUTES],
-    settings_sections=["labels", "barriers"],
+    settings_sections=LABEL_SECTIONS,
 )
 def labels(part: Materialization) -> Iterable[Product]:
     """Label up to the last val session; nothing later is read."""
@@ -65,17 +65,13 @@ def labels(part: Materialization) -> Iterable[Product]:
         "Outcomes of the test period. In no job and behind no view; only an opening of the test period makes them.",
         kinds=frozenset({"numba"}),
     ),
-    reads=["study", _BASE, _MINUTES],
-    settings_sections=["labels", "barriers"],
+    reads=["study", LABELS.name, _BASE, _MINUTES],
+    settings_sections=LABEL_SECTIONS,
 )
 def sealed_outcomes(part: Materialization) -> Iterable[Product]:
-    """Label the test sessions during an opening, if the ledger that will record it is intact; emit no figure."""
-    if REASON_TAG not in part.tags:
-        raise SealedPeriodError(
-            f"{part.key}: test outcomes are sealed. Open them with: factory evaluate --contract {part.key.contract} "
-            f'--horizon {part.horizon} --open-test --reason "…"'
-        )
-    LedgerFiles(part.factory, part.study).entries()
+    """Label the test sessions under an opening the ledger holds, by the settings of the labels; emit no figure."""
+    LedgerFiles(part.factory, part.study).opening_of(part.key, part.tags)
+    require_label_settings(part.factory, part.key)
     outcome, verdicts = _labelled(part, part.study.end_day)
     broken = [verdict.name for verdict in verdicts if verdict.blocking and not verdict.passed]
     if broken:

@@ -61,6 +61,7 @@ _READS = (
         by_horizon=True,
     ),
     reads=_READS,
+    settings_sections=["evaluation", "profile"],
 )
 def report(part: Materialization) -> Iterable[Product]:
     """Draw the page from verified tables and put it into FACTORY_HOME/reports."""
@@ -141,17 +142,23 @@ def _inputs(part: Materialization) -> list[Section]:
     return [
         Section(
             title="Market",
-            paragraphs=[f"{len(bars):,} minutes kept, {len(quarantine):,} in quarantine, {len(rolls)} rolls."],
+            paragraphs=[
+                f"Up to the end of val: {len(bars):,} minutes, {len(quarantine):,} rows in quarantine, "
+                f"{len(rolls)} rolls.",
+            ],
             tables=[rolls.drop(columns="contract").astype({"trade_date": str}), *([reasons] if len(reasons) else [])],
             figures=market_figures(bars, quarantine, rolls, simulated=simulated),
         ),
         Section(
             title="Features",
-            paragraphs=["Every feature passed the causality certificate on these bars; its verdicts are below."],
+            paragraphs=[
+                "Every feature passed the causality certificate on the whole partition; its verdicts are below. "
+                "Distributions are of train sessions only.",
+            ],
             tables=[groups.rename_axis("group").reset_index(name="features")],
             verdicts=part.verdicts_of(_FEATURES),
             figures=feature_figures(
-                part.read(_FEATURES, until_day=part.study.val_last_day).drop(columns="contract"), simulated=simulated
+                part.read(_FEATURES, until_day=part.study.train_last_day).drop(columns="contract"), simulated=simulated
             ),
         ),
         Section(

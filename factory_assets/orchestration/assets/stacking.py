@@ -1,28 +1,22 @@
 """Phase 7: baselines under the same folds, and the cross-fitted stack over the base models."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
-import pandas as pd
-
-from factory_assets.evaluation import CLOCK_ATR_MODELS, clock_atr_container, minutes_to_flat
-from factory_assets.indicators.atr import atr_percent
-from factory_assets.orchestration.assets.models import BASES
+from factory_assets.evaluation import CLOCK_ATR_FEATURES, CLOCK_ATR_MODELS, clock_atr_features
+from factory_assets.orchestration.assets.models import (
+    BASES,
+    MEMBER_CHECKS,
+    OOF_CHECKS,
+    VAL_CHECKS,
+    model_products,
+)
 from factory_assets.orchestration.factory_asset import factory_asset
 from factory_assets.orchestration.materialization import Materialization, Product
 from factory_assets.orchestration.outputs import Output, table_output
 from factory_assets.orchestration.samples import read_samples
 from factory_assets.reports.models import model_figures
-from factory_assets.stacking import (
-    cross_fit_meta,
-    fit_member,
-    oof_invariants,
-    out_of_fold,
-    predict_val,
-    stack_invariants,
-)
-from factory_assets.stacking.invariants import probabilities_verdict
-from factory_assets.vocabulary.container import TimeSeriesDataContainer
-from factory_assets.vocabulary.frames import times_us
+from factory_assets.stacking import cross_fit_meta, stack_invariants
 from factory_assets.vocabulary.schemas import LABELS, SPLITS, STACK, TABULAR, predictions_schema
 from factory_assets.vocabulary.timeframes import BASE_MINUTES, bars_name
 
@@ -39,57 +33,34 @@ _BASE = bars_name(BASE_MINUTES)
             table_output(
                 predictions_schema(f"oof_{baseline}", _GROUP),
                 "Baseline that sees the time to flat and ATR% only; class 0 is largely a clock.",
-                checks=("oof_once_per_row", "probabilities_valid", "labels_as_labelled", "oof_rows_unseen"),
+                checks=OOF_CHECKS,
             ),
             table_output(
                 predictions_schema(f"val_{baseline}", _GROUP),
                 "The same baseline for the val period, fitted on train only.",
-                checks=("probabilities_valid",),
+                checks=VAL_CHECKS,
             ),
             Output(
                 name=f"model_{baseline}",
                 group=_GROUP,
                 description="The same baseline fitted on train; scores the test period when it is opened.",
+                checks=MEMBER_CHECKS,
                 by_horizon=True,
             ),
         )
     ),
     reads=["study", _BASE, LABELS.name, SPLITS.name, TABULAR.name],
-    settings_sections=["splits"],
+    settings_sections=["models", "splits", "adapters"],
 )
 def clock_atr_baselines(part: Materialization) -> Iterable[Product]:
-    """Run the clock + ATR baselines through the same folds and fits as the models."""
+    """Run the clock + ATR baselines through the same folds, fits and checks as the models."""
     samples = read_samples(part)
-    common = {"settings": part.settings.splits, "clock_us": part.clock_us, "seed": part.settings.models.seed}
-    kinds = ("robust", "robust")
-    until = part.study.val_last_day
-    train, val = (clock_atr_of(part, samples.labels, data, until) for data in (samples.train, samples.val))
+    bars = part.read(_BASE, until_day=part.study.val_last_day)
+    features = clock_atr_features(samples.development.decision_us, part.study_sessions, bars)
+    seen = replace(samples.development, features=features, feature_names=CLOCK_ATR_FEATURES)
+    timed = replace(samples, development=seen, kinds=("robust", "robust"))
     for baseline, model in _MODEL_OF.items():
-        scored = out_of_fold(model, {}, train, samples.folds, kinds, **common)
-        member = fit_member(model, {}, train.take(samples.fit_rows), kinds, **common)
-        frame, later = scored.to_frame(), predict_val(member, val)
-        yield Product(
-            name=f"oof_{baseline}",
-            content=frame,
-            verdicts=oof_invariants(frame, samples.splits, samples.labels, scored.fit_decision_us),
-        )
-        yield Product(name=f"val_{baseline}", content=later, verdicts=[probabilities_verdict(later)])
-        yield Product(name=f"model_{baseline}", content=member.to_files())
-
-
-def clock_atr_of(
-    part: Materialization, labels: pd.DataFrame, data: TimeSeriesDataContainer, until_day: int
-) -> TimeSeriesDataContainer:
-    """Two-feature container of the same decisions, labels, intervals and weights as ``data``."""
-    rows = labels.set_index(pd.Index(times_us(labels["decision_time"]))).loc[data.decision_us]
-    bars = part.read(_BASE, until_day=until_day)
-    atr = pd.Series(atr_percent(bars), index=times_us(bars["close_time"])).loc[data.decision_us]
-    return clock_atr_container(
-        rows.reset_index(drop=True),
-        minutes_to_flat=minutes_to_flat(data.decision_us, part.study_sessions),
-        atr_percent=atr.to_numpy(),
-        weight=data.weight,
-    )
+        yield from model_products(part, timed, baseline, model=model, params={})
 
 
 @factory_asset(

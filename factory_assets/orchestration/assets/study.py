@@ -40,10 +40,7 @@ def study(part: Materialization) -> Iterable[Product]:
         part.refs.clear()
     frozen = Study.from_json(files.read(part.key.contract) or "")
     slice_days = dates_days(part.read(_BARS, columns=["trade_date"], until_day=frozen.end_day)["trade_date"])
-    ledger = LedgerFiles(part.factory, frozen)
-    # A study that was published has a ledger; if both are gone now, someone took them.
-    published = part.factory.store.status("study", "study", part.key) == "ready"
-    entries = ledger.entries() if published else ledger.open_if_new()
+    entries = LedgerFiles(part.factory, frozen).open_if_new()
     return [
         Product(
             name="study",

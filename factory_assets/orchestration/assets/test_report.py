@@ -1,4 +1,7 @@
-"""The sealed test: the released bundle on outcomes no fit, choice or page has seen; recorded before it is shown."""
+"""The sealed test: the released bundle on outcomes no fit, choice or page has seen; recorded before it is shown.
+
+Nothing of the test leaves but the page: verdicts on its numbers are looked at here, and only their names are told.
+"""
 
 import hashlib
 import json
@@ -11,15 +14,14 @@ import pandas as pd
 from factory_assets.adapters import build_tabular
 from factory_assets.deployment.bundle import load_bundle
 from factory_assets.deployment.release import Release
-from factory_assets.evaluation import CLOCK_ATR_MODELS, EvaluationResult, evaluate, minutes_to_flat
-from factory_assets.evaluation.ledger import openings
+from factory_assets.evaluation import CLOCK_ATR_MODELS, EvaluationResult, clock_atr_features, evaluate
+from factory_assets.evaluation.invariants import evaluation_invariants
+from factory_assets.evaluation.ledger import LedgerEntry, openings, result_of
 from factory_assets.evaluation.test_report import TestReport
 from factory_assets.evaluation.test_report import test_report as read_as_statistician
-from factory_assets.indicators.atr import atr_percent
 from factory_assets.orchestration.factory_asset import factory_asset
 from factory_assets.orchestration.ledger_files import LedgerFiles
 from factory_assets.orchestration.materialization import Materialization, Product
-from factory_assets.orchestration.open_test import REASON_TAG
 from factory_assets.orchestration.outputs import Output
 from factory_assets.orchestration.pages import place_page
 from factory_assets.orchestration.releases import released_folder
@@ -60,56 +62,66 @@ _MODEL = "stack"
         *(f"model_{name}" for name in CLOCK_ATR_MODELS),
         *(features_name(minutes) for minutes in TIMEFRAMES_MINUTES),
     ],
-    settings_sections=["evaluation"],
+    settings_sections=["evaluation", "barriers"],
 )
 def test_report(part: Materialization) -> Iterable[Product]:
-    """Score, record the opening in the ledger, and only then write the page."""
-    reason = part.tags.get(REASON_TAG)
-    if reason is None:
-        raise SealedPeriodError(
-            f"{part.key}: the test period is sealed. Open it with: factory evaluate --contract {part.key.contract} "
-            f'--horizon {part.horizon} --open-test --reason "…"'
-        )
+    """Score the opened period, enter the numbers' digest in the ledger, and only then place the page."""
     ledger = LedgerFiles(part.factory, part.study)
-    before = openings(ledger.entries(), part.horizon)
+    opening = ledger.opening_of(part.key, part.tags)
     digest = part.read_files("bundle").files["digest.txt"].decode()
-    release = load_bundle(released_folder(part.home, part.key, digest), expected_digest=digest)
-    result = _evaluate(part, release)
+    if digest != opening.spec_hash:
+        raise SealedPeriodError(
+            f"{part.key}: the period was opened for release {opening.spec_hash}, the current one is {digest}. Open the "
+            "test period again for this one; that counts as a further opening."
+        )
+    result = _evaluate(part, load_bundle(released_folder(part.home, part.key, digest), expected_digest=digest))
+    part.factory.store.check_lineage(part.refs)
+    entries = ledger.entries()
+    counts = openings(entries), openings(entries, part.horizon)
     said = read_as_statistician(
         result,
         model=_MODEL,
         horizon=part.horizon,
-        openings=before + 1,
+        openings=counts[0],
         settings=part.settings.evaluation,
         val_skill=_val_skill(part),
     )
     metrics = result.table.to_csv(index=False).encode()
-    entry = ledger.record_opening(
-        part.key, reason=reason, spec_hash=digest, metric_digest=hashlib.sha256(metrics).hexdigest()
-    )
-    page = _page(part, result, said, reason).encode()
-    path = place_page(part.home, part.key, "test", page)
+    page = _page(part, result, said, opening.reason, counts[1]).encode()
+    ledger.record_result(opening, metric_digest=hashlib.sha256(metrics).hexdigest())
+    verdict, recorded = _recorded(ledger, opening, metrics)
+    metadata = {"path": str(place_page(part.home, part.key, "test", page))} if verdict.passed else {}
+    files = {"test.html": page, "evaluation.csv": metrics, "ledger_entries.json": recorded}
+    return [Product(name="test_report", content=files, verdicts=[verdict], metadata=metadata)]
+
+
+def _recorded(ledger: LedgerFiles, opening: LedgerEntry, metrics: bytes) -> tuple[Verdict, bytes]:
+    """Whether the ledger, read again from disk, holds the opening and the digest of exactly these numbers."""
+    result = result_of(ledger.entries(), opening.hash)
+    lines = [asdict(entry) for entry in (opening, result) if entry is not None]
     verdict = Verdict(
         name="opening_recorded",
-        passed=openings(ledger.entries(), part.horizon) == before + 1,
-        summary=f"opening {before + 1} of this horizon is entry {entry.seq} of the ledger, hash {entry.hash[:16]}",
-        details={"openings": before + 1},
+        passed=result is not None and result.metric_digest == hashlib.sha256(metrics).hexdigest(),
+        summary=f"opening {opening.hash[:16]} is entry {opening.seq} of the ledger, its result entry "
+        f"{'missing' if result is None else result.seq}",
+        details={"opening": opening.hash},
     )
-    files = {"test.html": page, "evaluation.csv": metrics, "ledger_entry.json": json.dumps(asdict(entry)).encode()}
-    return [Product(name="test_report", content=files, verdicts=[verdict], metadata={"path": str(path)})]
+    return verdict, json.dumps(lines).encode()
 
 
 def _evaluate(part: Materialization, release: Release) -> EvaluationResult:
     study = part.study
     sealed, labels = part.read(SEALED_OUTCOMES.name), part.read(LABELS.name)
     sample = sealed[sealed["event"]].reset_index(drop=True)
+    outcomes = pd.concat([labels, sealed], ignore_index=True).sort_values("decision_time", ignore_index=True)
     rule = json.loads(part.read_files("decision_rule").files["rule.json"])
     days = part.study_sessions.trade_day
-    return evaluate(
-        _predictions(part, release, sample),
+    predictions, splits = _predictions(part, release, sample), part.read(SPLITS.name)
+    result = evaluate(
+        predictions,
         period="test",
-        labels=pd.concat([labels, sealed], ignore_index=True).sort_values("decision_time", ignore_index=True),
-        splits=part.read(SPLITS.name),
+        labels=outcomes,
+        splits=splits,
         bars_1min=part.read(_MINUTES, until_day=study.end_day),
         sessions=part.study_sessions.take((days >= study.test_first_day) & (days <= study.end_day)),
         instrument=part.instrument,
@@ -118,6 +130,24 @@ def _evaluate(part: Materialization, release: Release) -> EvaluationResult:
         theta=rule["theta"],
         m0={int(fold): tuple(values) for fold, values in rule["m0"].items()},
     )
+    verdicts = evaluation_invariants(
+        result,
+        predictions=predictions,
+        labels=outcomes,
+        splits=splits,
+        instrument=part.instrument,
+        barriers=part.barriers,
+        settings=part.settings.evaluation,
+        last_day=None,
+    )
+    # Summaries speak of test outcomes and stay here.
+    broken = [verdict.name for verdict in verdicts if verdict.blocking and not verdict.passed]
+    if broken:
+        raise SealedPeriodError(
+            f"{part.key}: the sealed evaluation breaks {broken}; nothing of it was written. The opening stays counted. "
+            "Look for the cause on train and val, where the same invariants are shown."
+        )
+    return result
 
 
 def _predictions(part: Materialization, release: Release, sample: pd.DataFrame) -> Mapping[str, pd.DataFrame]:
@@ -130,9 +160,7 @@ def _predictions(part: Materialization, release: Release, sample: pd.DataFrame) 
     }
     rows = build_tabular(decisions, dates_days(sample["trade_date"]), features, release.pool)
     matrix = rows[list(release.columns)].to_numpy(dtype=np.float32)
-    bars = part.read(_BASE, until_day=end)
-    atr = pd.Series(atr_percent(bars), index=times_us(bars["close_time"])).loc[decisions].to_numpy()
-    clock = np.column_stack([minutes_to_flat(decisions, part.study_sessions), atr]).astype(np.float32)
+    clock = clock_atr_features(decisions, part.study_sessions, part.read(_BASE, until_day=end))
     probabilities = {name: member.predict_proba(matrix) for name, member in release.members.items()}
     probabilities |= {
         name: FittedMember.from_files(part.read_files(f"model_{name}").files).predict_proba(clock)
@@ -157,20 +185,26 @@ def _val_skill(part: Materialization) -> float | None:
     return float(row["value"].iloc[0]) if len(row) else None
 
 
-def _page(part: Materialization, result: EvaluationResult, said: TestReport, reason: str) -> str:
+def _page(
+    part: Materialization, result: EvaluationResult, said: TestReport, reason: str, openings_of_horizon: int
+) -> str:
     simulated = part.instrument.simulated
     figures = evaluation_figures(result.table, result.trades, simulated=simulated)
     rows = pd.DataFrame(
         [
             ("sessions", f"{said.sessions}"),
-            ("openings of this horizon, this one included", f"{said.openings}"),
+            ("openings of this test period at any horizon, this one included", f"{said.openings}"),
+            ("openings of this horizon, this one included", f"{openings_of_horizon}"),
             (
                 "Sharpe of daily net P&L, annual",
                 f"{said.sharpe_annual.value:.3g} [{said.sharpe_annual.low:.3g}, {said.sharpe_annual.high:.3g}]",
             ),
             ("probabilistic Sharpe (true Sharpe above 0)", f"{said.probabilistic_sharpe:.3g}"),
-            ("the same after all openings (Sidak)", f"{said.probabilistic_sharpe_sidak:.3g}"),
-            ("the same after all openings (Bonferroni)", f"{said.probabilistic_sharpe_bonferroni:.3g}"),
+            ("the same after all openings of the test period (Sidak)", f"{said.probabilistic_sharpe_sidak:.3g}"),
+            (
+                "the same after all openings of the test period (Bonferroni)",
+                f"{said.probabilistic_sharpe_bonferroni:.3g}",
+            ),
             ("minimum track record, sessions", f"{said.minimum_track_record_sessions:,.0f}"),
             ("power to find a true Sharpe of 1 here", f"{said.power_sharpe_1:.1%}"),
             ("sessions for 80 % power", f"{said.sessions_for_sharpe_1:,.0f}"),

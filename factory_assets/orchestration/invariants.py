@@ -1,0 +1,76 @@
+"""What each asset check asserts, in one sentence; the UI shows it beside the verdict.
+
+A name that no asset declares, or a declared name that is missing here, fails the tests.
+"""
+
+from types import MappingProxyType
+
+MEANINGS: MappingProxyType[str, str] = MappingProxyType(
+    {
+        # market
+        "data_contract": "Times are unique and increasing; prices finite, positive, in order; recomputed from raw rows.",
+        "sessions_and_ticks": "Every minute lies in a session by Chicago wall clock, and every price on a tick.",
+        "rows_accounted": "Every raw row is a bar, a quarantined row, a copy, or of another delivery month.",
+        "quarantine_ceiling": "The quarantined share of the kept months stays under the ceiling of the settings.",
+        "rolls_forward_only": "The series never returns to an earlier month, and an adjusted price makes no jump at a roll.",
+        "no_foreign_contract": "Every delivery month belongs to the partition's contract.",
+        "ladder_equals_minutes": "Every bar of every timeframe equals its minutes, recomputed with pandas.",
+        "known_at_close": "Every bar's close_time is scheduled, lies after its last minute, and ends with the session.",
+        "volume_conserved": "Each timeframe holds all the volume of the minutes.",
+        # features
+        "truncation_invariant": "Cutting off everything later leaves each feature unchanged at every cut.",
+        "future_perturbation_invariant": "Wild later bars leave each feature unchanged, bit for bit.",
+        "lookback_honoured": "The declared look-back alone gives the value of all history, within the tolerance.",
+        "scale_invariant": "Prices times 1.37 and times 0.731 leave each feature unchanged (the traded group excepted).",
+        "finite_after_warmup": "No missing and no infinite value after a feature's warm-up.",
+        "no_constant_feature": "Every feature moves.",
+        "no_duplicate_features": "No two features correlate above 0.999 on these bars.",
+        "positive_controls_caught": "Features that do look ahead are caught by the same examination.",
+        # study
+        "study_frozen": "The sessions the study was opened with are still there, in each period.",
+        "ledger_intact": "The ledger of openings is chained by hash and equal to its head.",
+        # labels
+        "label_contract": "Outcomes recomputed from prices by a path that shares no code with the kernel.",
+        "t1_complete": "Every eligible row has an interval that ends by flat time, in its session and month.",
+        "costs_once": "Net outcomes are gross ones minus the cost, once.",
+        "random_walk_null": "Outcome shares lie near those of a driftless random walk with the same barriers.",
+        # splits
+        "no_interval_overlap": "Every training interval against every scored one, closed: none meet.",
+        "purge_and_embargo_on_clock": "Purge and embargo have their lengths on the clock of scheduled base-bar closes.",
+        "no_row_dropped_without_cause": "Only purged and embargoed rows are missing from training.",
+        "each_event_tested_once": "Every sampled train decision is scored in exactly one fold.",
+        "folds_non_empty": "Every fold trains on something and scores something.",
+        "no_row_after_val_end": "No row lies after the study's last val session.",
+        # adapters
+        "one_shared_index": "The rows are the sampled decisions, each once, in order.",
+        "known_at_decision": "Joined values recomputed with merge_asof; none was known after its decision.",
+        "no_nan": "Only warm-up masks a cell; no column is empty, none infinite.",
+        # models and stacking
+        "oof_once_per_row": "Every train decision is predicted exactly once, in the fold the splits say.",
+        "oof_rows_unseen": "No row is inside the fit that predicts it, and no fitted interval meets a predicted one.",
+        "val_once_per_row": "Every val decision is predicted exactly once.",
+        "val_rows_unseen": "The fit that predicts val saw train rows only, purged against val.",
+        "probabilities_valid": "Probabilities are finite, within 0 and 1, and sum to one.",
+        "labels_as_labelled": "Labels beside the predictions equal the labels table by decision time.",
+        "scaler_ignores_other_rows": "Noise in every row outside the training part leaves the fitted scaler byte-equal.",
+        "scaler_output_finite": "Scaled values are finite and clipped.",
+        "permuted_labels_at_chance": "With labels permuted by session the same pipeline scores at chance.",
+        "stack_rows_complete": "The stack holds every out-of-fold and val decision once.",
+        "stack_rows_cross_fitted": "No stack row was predicted by a meta-learner fitted on it.",
+        # evaluation
+        "trades_never_overlap": "One position at a time.",
+        "trades_equal_labels": "Each trade's outcome equals the stored label's for that decision and side.",
+        "trades_follow_rule": "Trades are exactly those the rule takes, replayed in plain Python.",
+        "profit_adds_up": "Trades, daily P&L and equity tell one sum.",
+        "models_share_keys": "All models are scored on the same decisions.",
+        "metrics_recomputed": "Headline metrics recomputed by another path.",
+        "intervals_contain_values": "Every interval contains its value.",
+        "baselines_present": "Every baseline stands in the same table.",
+        "no_sealed_decision": "No decision lies past the period it is scored in.",
+        "opening_recorded": "The ledger holds this opening, with the digest of what was scored and found.",
+        # deployment
+        "bundle_verified": "The folder is exactly its manifest, and golden inputs give golden outputs.",
+        "parity": "A fresh process with only the bundle and bars equals the batch, decision by decision.",
+        "bundle_equals_stack": "The bundle gives the stored val predictions of the stack and its bases.",
+    }
+)
