@@ -242,8 +242,9 @@ def _same_keys(result: EvaluationResult, predictions: Mapping[str, pd.DataFrame]
     sets = {name: frozenset(times_us(frame["decision_time"]).tolist()) for name, frame in predictions.items()}
     first = frozenset(result.keys_us.tolist())
     other = sorted(name for name, keys in sets.items() if keys != first or len(predictions[name]) != len(keys))
-    rows = result.table[result.table["metric"] == "log_loss"].set_index("model")["rows"]
-    short = sorted(name for name in [*sets, PRIOR] if int(rows.get(name, -1)) != len(first))
+    scored = result.table[result.table["metric"] == "log_loss"]
+    rows = {name: scored.loc[scored["model"] == name, "rows"].tolist() for name in [*sets, PRIOR]}
+    short = sorted(name for name, counts in rows.items() if counts != [len(first)])
     outside = len(set(times_us(result.trades["decision_time"]).tolist()) - first)
     return Verdict(
         name="models_share_keys",

@@ -350,7 +350,9 @@ def _problem_of(entry: LedgerEntry) -> str:
     if entry.kind == "result" and not _is_digest(entry.metric_digest):
         problems.append(f"metric_digest {entry.metric_digest!r}, expected the sha256 of the opening's numbers")
     if entry.kind != "result" and entry.metric_digest:
-        problems.append(f"metric_digest {entry.metric_digest!r} of a {entry.kind}; only a result has one")
+        problems.append(
+            f"metric_digest {entry.metric_digest!r} in an entry of kind {entry.kind}; only a result has one"
+        )
     if not _is_aware_time(entry.at):
         problems.append(f"at {entry.at!r}, expected an ISO time with its zone")
     return "; ".join(problems)

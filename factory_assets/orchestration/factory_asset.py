@@ -235,7 +235,7 @@ def _publish(
         "verdicts": tuple(product.verdicts),
         "code_version": code_version(),
         "settings_digest": work.settings.digest,
-        "meta": {ATTEMPT: attempt},
+        "meta": {ATTEMPT: attempt, **product.meta},
     }
     if output.schema is None:
         if isinstance(product.content, pd.DataFrame):

@@ -8,11 +8,11 @@ from types import MappingProxyType
 MEANINGS: MappingProxyType[str, str] = MappingProxyType(
     {
         # market
-        "data_contract": "Times are unique and increasing; prices finite, positive, in order; recomputed from raw rows.",
+        "data_contract": "Times unique and increasing; prices finite, positive, in order; recomputed from raw rows.",
         "sessions_and_ticks": "Every minute lies in a session by Chicago wall clock, and every price on a tick.",
         "rows_accounted": "Every raw row is a bar, a quarantined row, a copy, or of another delivery month.",
         "quarantine_ceiling": "The quarantined share of the kept months stays under the ceiling of the settings.",
-        "rolls_forward_only": "The series never returns to an earlier month, and an adjusted price makes no jump at a roll.",
+        "rolls_forward_only": "The series never returns to an earlier month; adjusted prices make no jump at a roll.",
         "no_foreign_contract": "Every delivery month belongs to the partition's contract.",
         "ladder_equals_minutes": "Every bar of every timeframe equals its minutes, recomputed with pandas.",
         "known_at_close": "Every bar's close_time is scheduled, lies after its last minute, and ends with the session.",
@@ -21,7 +21,7 @@ MEANINGS: MappingProxyType[str, str] = MappingProxyType(
         "truncation_invariant": "Cutting off everything later leaves each feature unchanged at every cut.",
         "future_perturbation_invariant": "Wild later bars leave each feature unchanged, bit for bit.",
         "lookback_honoured": "The declared look-back alone gives the value of all history, within the tolerance.",
-        "scale_invariant": "Prices times 1.37 and times 0.731 leave each feature unchanged (the traded group excepted).",
+        "scale_invariant": "Prices times 1.37 and 0.731 leave each feature unchanged (the traded group excepted).",
         "finite_after_warmup": "No missing and no infinite value after a feature's warm-up.",
         "no_constant_feature": "Every feature moves.",
         "no_duplicate_features": "No two features correlate above 0.999 on these bars.",
@@ -47,12 +47,12 @@ MEANINGS: MappingProxyType[str, str] = MappingProxyType(
         "no_nan": "Only warm-up masks a cell; no column is empty, none infinite.",
         # models and stacking
         "oof_once_per_row": "Every train decision is predicted exactly once, in the fold the splits say.",
-        "oof_rows_unseen": "No row is inside the fit that predicts it, and no fitted interval meets a predicted one.",
+        "oof_rows_unseen": "No row is inside the fit that predicts it; no fitted interval meets a predicted one.",
         "val_once_per_row": "Every val decision is predicted exactly once.",
         "val_rows_unseen": "The fit that predicts val saw train rows only, purged against val.",
         "probabilities_valid": "Probabilities are finite, within 0 and 1, and sum to one.",
         "labels_as_labelled": "Labels beside the predictions equal the labels table by decision time.",
-        "scaler_ignores_other_rows": "Noise in every row outside the training part leaves the fitted scaler byte-equal.",
+        "scaler_ignores_other_rows": "Noise in every row outside the training part leaves the scaler byte-equal.",
         "scaler_output_finite": "Scaled values are finite and clipped.",
         "permuted_labels_at_chance": "With labels permuted by session the same pipeline scores at chance.",
         "stack_rows_complete": "The stack holds every out-of-fold and val decision once.",

@@ -17,18 +17,18 @@ import pandas as pd
 
 from factory_assets.market.sessions import SessionCalendar, Sessions
 from factory_assets.orchestration.declared_settings import DeclaredSettings
-from factory_assets.orchestration.outputs import CATALOGUE, Output
+from factory_assets.orchestration.outputs import ATTEMPT, CATALOGUE, Output
 from factory_assets.orchestration.resources import FactoryResource
 from factory_assets.reports.figure import Figure
 from factory_assets.splits.study import Study
-from factory_assets.storage import InputRef, LoadedFiles
-from factory_assets.vocabulary.errors import FactoryError
+from factory_assets.storage import InputRef, Loaded, LoadedFiles
+from factory_assets.vocabulary.errors import FactoryError, LineageConflictError
 from factory_assets.vocabulary.frames import to_frame
 from factory_assets.vocabulary.home import FactoryHome
 from factory_assets.vocabulary.instruments import Instrument, instrument
 from factory_assets.vocabulary.partition import PartitionKey
 from factory_assets.vocabulary.settings import Barriers
-from factory_assets.vocabulary.verdict import Verdict
+from factory_assets.vocabulary.verdict import Scalar, Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +49,8 @@ class Product:
         Plots shown on the asset's page.
     inputs : sequence of InputRef or None
         What the content depends on; None means everything that was read.
+    meta : mapping of str to scalar
+        Further figures for the manifest, such as hashes of raw files.
     """
 
     name: str
@@ -57,6 +59,7 @@ class Product:
     metadata: Mapping[str, Any] = field(default_factory=dict)
     figures: Sequence[Figure] = ()
     inputs: Sequence[InputRef] | None = None
+    meta: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 class Materialization:
@@ -90,6 +93,7 @@ class Materialization:
         self.tags = tags
         self._reads = frozenset(reads)
         self._settings_sections = frozenset(settings_sections)
+        self._attempts: dict[str, tuple[str, str]] = {}
         self.refs: list[InputRef] = []
 
     @cached_property
@@ -151,19 +155,31 @@ class Materialization:
         if schema is None:
             raise FactoryError(f"{table} holds files, not a table; use read_files")
         loaded = self.factory.store.read_table(schema, self._key_of(table), columns=columns, until_day=until_day)
-        self.refs.append(loaded.ref)
+        self._take(table, loaded)
         return to_frame(loaded.table)
 
     def read_files(self, artifact: str) -> LoadedFiles:
         """Verified files of one upstream artifact."""
         loaded = self.factory.store.read_files(artifact, self._declared(artifact).group, self._key_of(artifact))
-        self.refs.append(loaded.ref)
+        self._take(artifact, loaded)
         return loaded
 
     def verdicts_of(self, name: str) -> tuple[Verdict, ...]:
         """Verdicts recorded with an upstream output."""
         manifest = self.factory.store.manifest(name, self._declared(name).group, self._key_of(name))
         return tuple(manifest.verdicts)
+
+    def _take(self, name: str, loaded: Loaded | LoadedFiles) -> None:
+        """Record a read; outputs of one body have to come from one attempt, or a kill in between has mixed them."""
+        attempt = str(loaded.manifest.meta.get(ATTEMPT, ""))
+        body = CATALOGUE.body_of(name)
+        first, sibling = self._attempts.setdefault(body, (attempt, name))
+        if first != attempt:
+            raise LineageConflictError(
+                f"{self.key}: {sibling} and {name} are made together by {body}, but come from two attempts "
+                f"({first or 'unknown'}; {attempt or 'unknown'}). Materialize {body} again."
+            )
+        self.refs.append(loaded.ref)
 
     def _key_of(self, name: str) -> PartitionKey:
         return self.key if CATALOGUE[name].by_horizon else self.key.of_contract

@@ -67,12 +67,12 @@ def val_invariants(
     Returns
     -------
     list of Verdict
-        ``val_rows_complete``, ``probabilities_valid``, ``labels_as_labelled`` and ``val_rows_unseen``: the fit saw rows
+        ``val_once_per_row``, ``probabilities_valid``, ``labels_as_labelled`` and ``val_rows_unseen``: the fit saw rows
         only that the hold-out trains on, and no label interval of theirs meets one of val.
     """
     table = _hold_out(splits_frame)
     return [
-        _once_verdict("val_rows_complete", val, table[table["role"] == "test"]),
+        _once_verdict("val_once_per_row", val, table[table["role"] == "test"]),
         probabilities_verdict(val),
         _labels_verdict(val, labels),
         _unseen_verdict("val_rows_unseen", val, table, labels, {_VAL_FOLD: seen_decision_us}),

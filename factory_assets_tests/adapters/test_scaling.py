@@ -1,6 +1,7 @@
 """Scaling: known values, JSON to the byte, finite whatever comes in, blind to every other row."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from factory_assets.adapters import FittedScaler, scaler_invariants
+from factory_assets.adapters import FittedScaler, ScalerCase, scaler_invariants
 from factory_assets.vocabulary.errors import BadInputError
 
 KINDS = ("robust", "minmax", "none")
@@ -115,26 +116,51 @@ def test_shapes_that_do_not_fit_are_refused():
         FittedScaler.fit(train, KINDS, NAMES).transform(train[:, :2])
 
 
-def test_verdicts_pass_for_a_scaler_of_the_training_part():
-    random = np.random.default_rng(8)
-    values = random.standard_normal((300, 3))
-    train_rows = np.r_[0:100, 220:300]
-    verdicts = scaler_invariants(lambda rows: FittedScaler.fit(rows[train_rows], KINDS, NAMES), values, train_rows)
+def _case(refit, values, known_rows):
+    known = np.zeros(len(values), dtype=bool)
+    known[known_rows] = True
+    return ScalerCase(fitted=refit(values), refit=refit, known=known)
+
+
+def test_verdicts_pass_for_scalers_of_their_own_rows():
+    values = np.random.default_rng(8).standard_normal((300, 3)).astype(np.float32)
+    parts = (np.r_[0:100, 220:300], np.arange(150))
+    cases = [_case(lambda rows, part=part: FittedScaler.fit(rows[part], KINDS, NAMES), values, part) for part in parts]
+    verdicts = scaler_invariants(cases, values)
     assert [(v.name, v.passed) for v in verdicts] == [
         ("scaler_ignores_other_rows", True),
         ("scaler_output_finite", True),
     ]
-    assert verdicts[0].details == {"rows_outside": 120, "rows_inside": 180}
+    assert verdicts[0].details == {"scalers": 2, "rows_outside_min": 120, "changed": 0, "unnoticed": 0}
+    assert verdicts[1].details["cells"] == 2 * values.size
 
 
-def test_verdicts_see_a_scaler_that_looks_further_or_at_nothing():
-    random = np.random.default_rng(8)
-    values = random.standard_normal((300, 3))
-    train_rows = np.arange(200)
-    fixed = FittedScaler.fit(values, KINDS, NAMES)
-    for fit in (
-        lambda rows: FittedScaler.fit(rows, KINDS, NAMES),
-        lambda rows: FittedScaler.fit(rows[:201], KINDS, NAMES),
-        lambda _: fixed,
-    ):
-        assert not scaler_invariants(fit, values, train_rows)[0].passed
+@pytest.mark.parametrize(
+    ("looks_at", "changed", "unnoticed"),
+    [
+        (lambda rows: rows, 1, 0),
+        (lambda rows: rows[:201], 1, 0),
+        (np.ones_like, 0, 1),
+    ],
+)
+def test_verdicts_see_a_scaler_that_looks_further_or_at_nothing(looks_at, changed, unnoticed):
+    values = np.random.default_rng(8).standard_normal((300, 3))
+    own = _case(lambda rows: FittedScaler.fit(rows[:200], KINDS, NAMES), values, np.arange(200))
+    case = _case(lambda rows: FittedScaler.fit(looks_at(rows), KINDS, NAMES), values, np.arange(200))
+    verdict = scaler_invariants([own, case, own], values)[0]
+    assert not verdict.passed
+    assert (verdict.details["changed"], verdict.details["unnoticed"]) == (changed, unnoticed)
+
+
+def test_scaler_in_use_has_to_be_the_one_the_path_makes():
+    values = np.random.default_rng(8).standard_normal((300, 3))
+    case = _case(lambda rows: FittedScaler.fit(rows[:200], KINDS, NAMES), values, np.arange(200))
+    other = replace(case, fitted=FittedScaler.fit(values, KINDS, NAMES))
+    assert not scaler_invariants([other], values)[0].passed
+
+
+def test_no_scaler_or_no_row_outside_proves_nothing():
+    values = np.random.default_rng(8).standard_normal((300, 3))
+    case = _case(lambda rows: FittedScaler.fit(rows, KINDS, NAMES), values, np.arange(300))
+    assert not scaler_invariants([case], values)[0].passed
+    assert [verdict.passed for verdict in scaler_invariants([], values)] == [False, False]

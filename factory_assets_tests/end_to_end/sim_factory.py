@@ -3,10 +3,12 @@
 import os
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 import dagster as dg
 import numpy as np
+import pytest
 
 from factory_assets.market.sessions import SessionCalendar
 from factory_assets.market.synthetic import write_world
@@ -78,6 +80,19 @@ class SimFactory:
 def environment_of(root: Path) -> dict[str, str]:
     """Variables under which commands and runs use this home."""
     return {"FACTORY_HOME": str(root), "DAGSTER_HOME": str(root / "dagster")}
+
+
+@cache
+def shared_factory(session_folder: Path) -> SimFactory:
+    """The one finished factory of a test session, made at first use. Whoever changes a home copies it first."""
+    root = session_folder / "sim" / "home"
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment_of(root).items():
+            patch.setenv(name, value)
+        made = make_factory(root)
+    if told := failures(made.outcomes):
+        pytest.fail("\n".join(told))
+    return made
 
 
 def make_factory(root: Path) -> SimFactory:

@@ -34,7 +34,7 @@ from factory_assets_tests.end_to_end.sim_factory import (
     checks_of,
     environment_of,
     failures,
-    make_factory,
+    shared_factory,
 )
 
 BASES = ("lightgbm", "logistic")
@@ -65,14 +65,7 @@ VIEWS = {
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> SimFactory:
-    root = tmp_path_factory.mktemp("sim") / "home"
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment_of(root).items():
-            patch.setenv(name, value)
-        factory_made = make_factory(root)
-    if told := failures(factory_made.outcomes):
-        pytest.fail("\n".join(told))
-    return factory_made
+    return shared_factory(tmp_path_factory.getbasetemp())
 
 
 @pytest.fixture
@@ -288,16 +281,17 @@ def test_sealed_assets_refuse_a_run_that_gives_no_reason(sim):
     assert snapshot(sim.home.root / "store") == before
 
 
-def test_an_opening_writes_its_page_and_one_entry(opened, open_home):
+def test_an_opening_writes_its_page_one_entry_and_its_result(opened, open_home):
     page = page_path(open_home, SIM_20, "test").read_text(encoding="utf-8")
     assert "SIMULATED" in page.partition("<h1>")[0]
     assert "Opened because: first look" in page
     assert "cannot prove a Sharpe of 1" in page
-    first, entry = (from_line(line) for line in ledger(open_home).read_text().splitlines())
+    first, entry, result = (from_line(line) for line in ledger(open_home).read_text().splitlines())
     assert (first.kind, entry.kind, entry.horizon, entry.reason) == ("genesis", "opening", 20, "first look")
+    assert (result.kind, result.spec_hash) == ("result", entry.hash)
     assert entry.spec_hash == bundle_folder(open_home, SIM_20).name
     files = opened.store.read_files("test_report", "sealed", SIM_20).files
-    assert entry.metric_digest == hashlib.sha256(files["evaluation.csv"]).hexdigest()
+    assert result.metric_digest == hashlib.sha256(files["evaluation.csv"]).hexdigest()
     assert entry.previous_hash == first.hash
     table = pd.read_csv(pd.io.common.BytesIO(files["evaluation.csv"]))
     assert set(table["period"]) == {"test"}
@@ -370,10 +364,10 @@ def test_a_second_opening_counts_two(open_home):
     answer = open_test("second look")
     assert answer.code == 0, answer.err
     entries = [from_line(line) for line in ledger(open_home).read_text().splitlines()]
-    assert [entry.kind for entry in entries] == ["genesis", "opening", "opening"]
+    assert [entry.kind for entry in entries] == ["genesis", "opening", "result", "opening", "result"]
     page = page_path(open_home, SIM_20, "test").read_text(encoding="utf-8")
     assert re.search(r"openings of this horizon, this one included</td><td[^>]*>2<", page)
-    assert entries[1].metric_digest == entries[2].metric_digest, "the same bundle on the same outcomes"
+    assert entries[2].metric_digest == entries[4].metric_digest, "the same bundle on the same outcomes"
 
 
 # --- determinism and growth --------------------------------------------------------------------------------------

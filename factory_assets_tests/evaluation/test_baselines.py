@@ -1,4 +1,4 @@
-"""Baselines: shares of the training part, the two-feature container, marks over a roll, random traders."""
+"""Baselines: shares of the training part, the two clock + ATR features, marks over a roll, random traders."""
 
 from dataclasses import replace
 
@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from factory_assets.evaluation.baselines import (
+    CLOCK_ATR_FEATURES,
     buy_and_hold,
-    clock_atr_container,
+    clock_atr_features,
     majority_probabilities,
     minutes_to_flat,
     prior_probabilities,
@@ -51,25 +52,46 @@ def test_minutes_to_flat_of_a_decision_at_the_sessions_last_bar_close():
         minutes_to_flat(np.array([24 * HOUR_US]), sessions)
 
 
-def test_clock_atr_container_holds_two_features_on_the_samples_keys():
-    w = world()
-    sample = w.sample("oof")
-    clock = minutes_to_flat(times_us(sample["decision_time"]), w.train_sessions)
-    atr = (sample["atr"] / sample["entry_price"]).to_numpy()
-    weight = np.linspace(0.5, 1.5, len(sample))
-    box = clock_atr_container(sample, minutes_to_flat=clock, atr_percent=atr, weight=weight)
-    assert box.feature_names == ("minutes_to_flat", "atr_percent")
-    assert box.features.dtype == np.float32
-    assert box.decision_us.tolist() == times_us(sample["decision_time"]).tolist()
-    assert box.label.tolist() == sample["label"].astype(int).tolist()
-    assert box.t1_us.tolist() == times_us(sample["t1"]).tolist()
-    assert box.weight.tolist() == weight.tolist()
-    assert box.trade_day.tolist() == dates_days(sample["trade_date"]).tolist()
-    with pytest.raises(BadInputError, match="rows have no label"):
-        clock_atr_container(sample.assign(label=np.nan), minutes_to_flat=clock, atr_percent=atr, weight=weight)
-    atr[3] = np.nan
-    with pytest.raises(BadInputError, match="with 1 not finite"):
-        clock_atr_container(sample, minutes_to_flat=clock, atr_percent=atr, weight=weight)
+def _base_bars(count, *, first_close_us):
+    rng = np.random.default_rng(4)
+    close = 100 + np.cumsum(rng.normal(size=count))
+    spread = rng.uniform(0.5, 2.0, size=(2, count))
+    return pd.DataFrame(
+        {
+            "close_time": from_us(first_close_us + 5 * MINUTE_US * np.arange(count)),
+            "open": close,
+            "high": close + spread[0],
+            "low": close - spread[1],
+            "close": close,
+            "adjustment_ratio": np.full(count, 1.25),
+        }
+    )
+
+
+def test_clock_atr_features_are_the_minutes_to_flat_and_the_atr_of_the_bar_that_closes_at_the_decision():
+    day = np.array([10], dtype=np.int32)
+    sessions = Sessions(day, *(np.array([hour * HOUR_US], dtype=np.int64) for hour in (0, 23, 22)))
+    bars = _base_bars(60, first_close_us=5 * MINUTE_US)
+    closes = times_us(bars["close_time"])
+    high, low, close = (bars[name].to_numpy() * 1.25 for name in ("high", "low", "close"))
+    # Wilder by hand: mean of the first 14 true ranges (the first bar has none), then 13/14 old + 1/14 new
+    ranges = [
+        max(high[i] - low[i], abs(high[i] - close[i - 1]), abs(low[i] - close[i - 1])) for i in range(1, len(close))
+    ]
+    atr = {14: sum(ranges[:14]) / 14}
+    for i in range(15, len(close)):
+        atr[i] = (13 * atr[i - 1] + ranges[i - 1]) / 14
+    rows = [50, 14, 31]  # joined by time, not by position
+    found = clock_atr_features(closes[rows], sessions, bars)
+    assert len(CLOCK_ATR_FEATURES) == 2
+    assert found.dtype == np.float32
+    assert found[:, 0].tolist() == [22 * 60 - 5 * (row + 1) for row in rows]
+    assert found[:, 1] == pytest.approx([atr[row] / close[row] for row in rows], rel=1e-6)
+    later = bars.assign(close=np.where(np.arange(60) > 31, 1.0, bars["close"]))
+    assert clock_atr_features(closes[[31]], sessions, later).tolist() == found[2:].tolist()  # bars to come do not count
+    for wrong in ([13, 20], [20, 59]):  # warming up; no such bar
+        with pytest.raises(BadInputError, match="1 of 2 decisions"):
+            clock_atr_features(closes[wrong], sessions, bars.iloc[:59])
 
 
 def _bars(rows):

@@ -94,7 +94,7 @@ def test_money_that_does_not_add_up_is_found(oof):
     assert _failed(replace(oof, daily=daily)) == {"profit_adds_up"}
     table = oof.table.copy()
     table.loc[(table["model"] == "noise") & (table["metric"] == "net_pnl_dollars"), ["value", "high"]] += 1.0
-    assert _failed(replace(oof, table=table)) == {"profit_adds_up"}
+    assert _failed(replace(oof, table=table)) == {"profit_adds_up", "metrics_recomputed"}
     assert "profit_adds_up" in _failed(replace(oof, trades=oof.trades.drop(index=4)))
 
 
@@ -116,7 +116,7 @@ def test_value_outside_its_interval_and_missing_baseline_are_found(oof):
     table.loc[(table["model"] == "noise") & (table["metric"] == "brier"), "low"] = 5.0
     assert _failed(replace(oof, table=table)) == {"intervals_contain_values"}
     table = oof.table[oof.table["model"] != "buy_and_hold"]
-    assert _failed(replace(oof, table=table)) == {"baselines_present"}
+    assert _failed(replace(oof, table=table)) == {"baselines_present", "profit_adds_up"}
 
 
 def test_decision_after_the_studys_end_is_found(oof):
@@ -126,7 +126,15 @@ def test_decision_after_the_studys_end_is_found(oof):
 
 def test_only_an_opened_period_may_leave_the_end_day_out(oof):
     w = world()
-    shared = {"predictions": models(w, "oof"), "labels": w.labels, "instrument": w.instrument}
-    shared |= {"splits": w.splits, "barriers": BARRIERS, "settings": FAST, "last_day": None}
-    assert {v.name for v in evaluation_invariants(oof, **shared) if not v.passed} == {"no_sealed_decision"}
-    assert all(v.passed for v in evaluation_invariants(replace(oof, period="test"), **shared))
+    later = evaluate(models(w, "val"), **w.arguments("val"), theta=oof.theta)
+    of_train = w.splits[w.splits["role"] != "val"]
+    shared = {"predictions": models(w, "val"), "labels": w.labels, "instrument": w.instrument}
+    shared |= {"barriers": BARRIERS, "settings": FAST, "last_day": None}
+    for period in ("val", "oof", "of another name"):
+        verdicts = evaluation_invariants(replace(later, period=period), splits=w.splits, **shared)
+        assert "no_sealed_decision" in {v.name for v in verdicts if not v.passed}
+    opened = replace(later, period="test")
+    assert all(v.passed for v in evaluation_invariants(opened, splits=of_train, **shared))
+    # Decisions that the splits assign to train or val are no test, whatever they are called.
+    verdicts = evaluation_invariants(opened, splits=w.splits, **shared)
+    assert {v.name for v in verdicts if not v.passed} == {"no_sealed_decision"}

@@ -34,11 +34,14 @@ def _study(**changes):
     return Study(**{**fields, **changes})
 
 
+KINDS = [("opening", 20), ("result", 20), ("fit", 20), ("opening", 5), ("opening", 20), ("result", 20)]
+
+
 @pytest.fixture
 def entries():
-    """Genesis, then openings and fits at several horizons."""
+    """Genesis, then fits and openings at two horizons; the one at 5 never came to a result."""
     chain = [ledger.genesis(_study(), _clock)]
-    for number, (kind, horizon) in enumerate([("opening", 20), ("fit", 20), ("opening", 5), ("opening", 20)]):
+    for number, (kind, horizon) in enumerate(KINDS):
         chain.append(
             ledger.append(
                 chain,
@@ -46,8 +49,8 @@ def entries():
                 kind=kind,
                 horizon=horizon,
                 reason=f"reason {number}",
-                spec_hash=SPEC,
-                metric_digest=METRICS if kind == "opening" else "",
+                spec_hash=chain[-1].hash if kind == "result" else SPEC,
+                metric_digest=METRICS if kind == "result" else "",
                 clock=lambda number=number: _clock() + timedelta(hours=number),
             )
         )
@@ -58,14 +61,59 @@ def test_intact_ledger_is_accepted_and_counted(entries):
     head = ledger.head_of(entries)
     ledger.verify(entries, head, _study())
     assert ledger.read_ledger([ledger.to_line(entry) + "\n" for entry in entries], head) == tuple(entries)
-    assert (head.count, ledger.openings(entries), ledger.openings(entries, 20), ledger.openings(entries, 15)) == (
-        5,
-        3,
-        2,
-        0,
-    )
-    assert [entry.seq for entry in entries] == [0, 1, 2, 3, 4]
+    assert head.count == 7
+    counted = [ledger.openings(entries, horizon) for horizon in (None, 20, 5, 15)]
+    assert counted == [3, 2, 1, 0], "an opening without result counts, a result is no opening"
+    assert [entry.seq for entry in entries] == list(range(7))
     assert ledger.LedgerHead.from_json(head.to_json()) == head
+
+
+def test_an_opening_may_be_worked_under_until_its_result(entries):
+    assert ledger.opening_in_progress(entries, entries[4].hash, 5) == entries[4]
+    assert ledger.opening_in_progress(entries[:2], entries[1].hash, 20) == entries[1]
+    assert ledger.result_of(entries, entries[1].hash) == entries[2]
+    assert ledger.result_of(entries, entries[4].hash) is None
+    for place, horizon, message in (
+        (4, 20, "no opening of horizon 20"),
+        (0, 20, "no opening of horizon 20"),
+        (3, 20, "no opening of horizon 20"),
+        (1, 20, "line 2: this opening was completed by line 3"),
+    ):
+        with pytest.raises(SealedPeriodError, match=message):
+            ledger.opening_in_progress(entries, entries[place].hash, horizon)
+
+
+def test_a_result_completes_one_earlier_opening_once(entries):
+    head = ledger.head_of(entries)
+    right = {
+        "kind": "result", "horizon": 5, "reason": "why", "spec_hash": entries[4].hash, "metric_digest": METRICS,
+        "clock": _clock,
+    }  # fmt: skip
+    assert ledger.append(entries, head, **right).spec_hash == entries[4].hash
+    for changes, message in (
+        ({"spec_hash": entries[1].hash, "horizon": 20}, "completed by line 3"),
+        ({"horizon": 20}, "no opening of horizon 20"),
+        ({"spec_hash": SPEC}, "without an opening"),
+        ({"metric_digest": ""}, "the sha256 of the opening's numbers"),
+    ):
+        with pytest.raises(SealedPeriodError, match=message):
+            ledger.append(entries, head, **{**right, **changes})
+    forged = ledger._sealed(**{**_without_hash(entries[2]), "seq": 7, "previous_hash": entries[-1].hash})
+    _refused([*entries, forged], ledger.head_of([*entries, forged]), 8, "completed by line 3")
+
+
+@pytest.mark.parametrize("count", range(1, 7))
+def test_the_head_moves_over_exactly_one_line_that_follows_it(entries, count):
+    lines = [ledger.to_line(entry) for entry in entries]
+    head = ledger.head_of(entries[:count])
+    assert ledger.rolled_forward(lines[:count], head) == head
+    assert ledger.rolled_forward(lines[: count + 1], head) == ledger.head_of(entries[: count + 1])
+    assert ledger.rolled_forward(lines[: count - 1], head) == head
+    assert ledger.rolled_forward(lines[: count + 2], head) == head or count == 6
+    other = ledger.LedgerHead(count=count, last_hash=SPEC)
+    assert ledger.rolled_forward(lines[: count + 1], other) == other
+    stranger = ledger._sealed(**{**_without_hash(entries[count]), "previous_hash": SPEC})
+    assert ledger.rolled_forward([*lines[:count], ledger.to_line(stranger)], head) == head
 
 
 def test_hash_is_what_the_docstring_says(entries):
@@ -82,7 +130,7 @@ def _refused(entries, head, line, what):
         ledger.verify(entries, head)
 
 
-@pytest.mark.parametrize("place", range(5))
+@pytest.mark.parametrize("place", range(7))
 @pytest.mark.parametrize("field", [f.name for f in dataclasses.fields(ledger.LedgerEntry)])
 def test_every_edit_of_every_field_is_refused(entries, place, field):
     head = ledger.head_of(entries)
@@ -116,31 +164,39 @@ def _rechained(entries):
     return chain
 
 
-@pytest.mark.parametrize("place", range(1, 5))
+@pytest.mark.parametrize("place", [1, 3, 4, 5, 6])
 def test_deletion_is_refused_even_with_every_hash_mended(entries, place):
     head = ledger.head_of(entries)
     shorter = entries[:place] + entries[place + 1 :]
     with pytest.raises(SealedPeriodError, match="ledger line"):
         ledger.verify(shorter, head)
-    _refused(_rechained(shorter), head, 5, "head counts 5 entries, the ledger has 4")
+    # A result names its opening by hash, so mending the chain loses it; the head would have told all the same.
+    told = "a result without an opening|head counts 7 entries, the ledger has 6"
+    with pytest.raises(SealedPeriodError, match=told):
+        ledger.verify(_rechained(shorter), head)
 
 
 def test_truncation_reorder_duplicate_and_replacement_are_refused(entries):
     head = ledger.head_of(entries)
-    _refused(entries[:-1], head, 5, "head counts 5 entries, the ledger has 4")
+    _refused(entries[:-1], head, 7, "head counts 7 entries, the ledger has 6")
     _refused(entries[:1], head, 2, "has 1")
-    with pytest.raises(SealedPeriodError, match="no entries, expected 5"):
+    with pytest.raises(SealedPeriodError, match="no entries, expected 7"):
         ledger.verify([], head)
     _refused([entries[0], entries[2], entries[1], *entries[3:]], head, 2, "seq is 2, expected 1")
-    _refused([*entries, entries[-1]], head, 6, "seq is 4, expected 5")
-    _refused(_rechained([*entries, entries[-1]]), head, 6, "head counts 5 entries, the ledger has 6")
-    swapped = _rechained([entries[0], entries[2], entries[1], *entries[3:]])
-    _refused(swapped, head, 5, f"the head expected {head.last_hash}")
+    _refused([*entries, entries[-1]], head, 8, "seq is 6, expected 7")
+    openings = [entry for entry in entries if entry.kind != "result"]
+    longer = _rechained([*openings, openings[-1]])
+    _refused(longer, ledger.head_of(_rechained(openings)), 6, "head counts 5 entries, the ledger has 6")
+    swapped = _rechained([openings[0], openings[2], openings[1], *openings[3:]])
+    _refused(swapped, ledger.head_of(_rechained(openings)), 5, "the head expected")
     quiet = _rechained(
-        [dataclasses.replace(entry, kind="fit", metric_digest="") if entry.seq else entry for entry in entries]
+        [
+            dataclasses.replace(entry, kind="fit", spec_hash=SPEC, metric_digest="") if entry.seq else entry
+            for entry in entries
+        ]
     )
     assert ledger.openings(quiet) == 0
-    _refused(quiet, head, 5, "the head expected")
+    _refused(quiet, head, 7, "the head expected")
 
 
 def test_a_ledger_of_another_study_is_refused(entries):
@@ -156,18 +212,19 @@ def test_entries_no_ledger_may_hold_are_refused(entries):
         ({"horizon": 7}, "horizon 7"),
         ({"reason": "  "}, "no reason"),
         ({"spec_hash": "abc"}, "spec_hash 'abc'"),
-        ({"metric_digest": "abc"}, "metric_digest 'abc'"),
-        ({"kind": "fit", "metric_digest": METRICS}, "metric_digest"),
+        ({"kind": "result", "metric_digest": "abc"}, "metric_digest 'abc'"),
+        ({"kind": "fit", "metric_digest": METRICS}, "kind fit; only a result has one"),
+        ({"metric_digest": METRICS}, "kind opening; only a result has one"),
         ({"clock": lambda: datetime(2025, 1, 1)}, "with its zone"),  # noqa: DTZ001
     ):
         with pytest.raises(SealedPeriodError, match=message):
             ledger.append(entries, head, **{**right, **changes})
-    with pytest.raises(SealedPeriodError, match="ledger line 5"):
+    with pytest.raises(SealedPeriodError, match="ledger line 7"):
         ledger.append(entries[:-1], head, **right)
     second = ledger._sealed(
-        **{**_without_hash(ledger.genesis(_study(), _clock)), "seq": 5, "previous_hash": entries[-1].hash}
+        **{**_without_hash(ledger.genesis(_study(), _clock)), "seq": 7, "previous_hash": entries[-1].hash}
     )
-    _refused([*entries, second], head, 6, "only line 1 is genesis")
+    _refused([*entries, second], head, 8, "only line 1 is genesis")
 
 
 def test_lines_are_read_strictly(entries):

@@ -50,8 +50,9 @@ def test_best_round_has_the_smallest_weighted_loss_of_all_rounds():
     assert watched.fit_report_["best_iteration"] == int(np.argmin(losses)) + 1
 
 
-def test_number_of_threads_does_not_change_a_probability():
-    x, y, w = _world(40_000)  # large enough for the threads to be used
+def test_number_of_threads_does_not_change_a_probability(monkeypatch):
+    monkeypatch.setattr("factory_assets.models.boosting.gradient_lightgbm._PARALLEL_CELLS_MIN", 1)
+    x, y, w = _world(40_000)
     one, two = (create("lightgbm", num_threads=n, num_iterations=5).fit(x, y, w).predict_proba(x) for n in (1, 2))
     assert np.array_equal(one, two)
 

@@ -9,10 +9,17 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from factory_assets.orchestration.outputs import CATALOGUE, Output
+from factory_assets.orchestration.materialization import Materialization
+from factory_assets.orchestration.outputs import ATTEMPT, CATALOGUE, Output
+from factory_assets.orchestration.resources import FactoryResource
 from factory_assets.storage import Store
 from factory_assets.vocabulary.clock import system_clock
-from factory_assets.vocabulary.errors import BlockedPartitionError, FactoryError, MissingPartitionError
+from factory_assets.vocabulary.errors import (
+    BlockedPartitionError,
+    FactoryError,
+    LineageConflictError,
+    MissingPartitionError,
+)
 from factory_assets.vocabulary.partition import PartitionKey
 from factory_assets_tests.orchestration import probe_definitions as probes
 from factory_assets_tests.orchestration.probe_definitions import SCRIPT, SIDE, SOURCE, Script
@@ -288,3 +295,24 @@ def test_dagsters_own_command_exits_non_zero_on_a_false_invariant(tmp_path):
     assert done.returncode != 0
     assert "probe_holds: 4 rows of SIM compared" in done.stderr + done.stdout
     assert not list((tmp_path / "store").rglob("*.parquet"))
+
+
+def test_siblings_of_two_attempts_are_refused(probe):
+    probe.make(SOURCE.name, SIDE)
+    reads = (SOURCE.name, SIDE)
+
+    def read_both() -> None:
+        factory = FactoryResource(home=str(probe.root))
+        work = Materialization(SIM, factory, reads, settings_sections=(), tags={})
+        work.read(SOURCE.name)
+        work.read_files(SIDE)
+
+    read_both()
+    # What a kill between the two publications of a second attempt leaves behind.
+    probe.store.publish_files(
+        SIDE, "probes", SIM, {"side.txt": b"2.0"}, code_version="x", settings_digest="x", meta={ATTEMPT: "killed run"}
+    )
+    with pytest.raises(LineageConflictError, match="probe_source and probe_side are made together"):
+        read_both()
+    probe.make(SOURCE.name, SIDE)
+    read_both()

@@ -1,8 +1,9 @@
 """One partition and its out-of-fold predictions, made once."""
 
+import numpy as np
 import pytest
 
-from factory_assets.stacking import fit_member, out_of_fold, predict_val
+from factory_assets.stacking import fit_recorded, out_of_fold, predict_val
 from factory_assets_tests.stacking.stack_world import SETTINGS, partition
 
 QUICK = {"logistic": {}, "lightgbm": {"num_iterations": 40, "num_threads": 1, "min_data_in_leaf": 20}}
@@ -25,13 +26,27 @@ def oof(world):
 
 
 @pytest.fixture(scope="session")
-def members(world):
-    """Bases fitted on the rows the hold-out trains on."""
-    held = world.train.take(range(len(world.train) - 6))
+def val_fits(world):
+    """Bases fitted, from the container that holds val too, on the rows the hold-out trains on."""
+    held = np.arange(len(world.train) - 6)
     return {
-        name: fit_member(name, params, held, world.kinds, settings=SETTINGS, clock_us=world.clock_us, seed=3)
+        name: fit_recorded(
+            name,
+            params,
+            world.development,
+            world.kinds,
+            rows=held,
+            settings=SETTINGS,
+            clock_us=world.clock_us,
+            seed=3,
+        )
         for name, params in QUICK.items()
     }
+
+
+@pytest.fixture(scope="session")
+def members(val_fits):
+    return {name: fit.member for name, fit in val_fits.items()}
 
 
 @pytest.fixture(scope="session")

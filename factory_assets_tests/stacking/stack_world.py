@@ -19,8 +19,9 @@ SETTINGS = replace(SplitSettings(), folds=4, purge_bars=6, embargo_bars=48)
 
 @dataclass(frozen=True)
 class Partition:
-    """Train and val containers, the folds over train, and the tables the store would hold."""
+    """Containers of train, of val and of both, the folds over train, and the tables the store would hold."""
 
+    development: TimeSeriesDataContainer
     train: TimeSeriesDataContainer
     val: TimeSeriesDataContainer
     clock_us: np.ndarray
@@ -70,6 +71,7 @@ def partition(*, sessions: int = 40, columns: int = 5, signal: float = 1.0, seed
         }
     )
     return Partition(
+        development=data,
         train=train,
         val=val,
         clock_us=clock_us,

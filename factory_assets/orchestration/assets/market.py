@@ -41,7 +41,9 @@ def raw_minutes(part: Materialization) -> Iterable[Product]:
             f"Bring some with: factory ingest --contract {part.key.contract} --raw FOLDER"
         )
     read = read_folder(folder, part.instrument)
-    return [Product(name=RAW_MINUTES.name, content=read.minutes, metadata=dict(read.counts))]
+    hashes = {f"sha256 {row.source_file}": str(row.sha256) for row in read.sources.itertuples()}
+    meta = {**hashes, "declaration": read.declaration.to_toml()}
+    return [Product(name=RAW_MINUTES.name, content=read.minutes, metadata=dict(read.counts), meta=meta)]
 
 
 @factory_asset(

@@ -25,7 +25,7 @@ from factory_assets.vocabulary.schemas import LABELS, SPLITS, TABULAR, predictio
 
 MEMBER_CHECKS = ("scaler_ignores_other_rows", "scaler_output_finite")
 OOF_CHECKS = ("oof_once_per_row", "probabilities_valid", "labels_as_labelled", "oof_rows_unseen", *MEMBER_CHECKS)
-VAL_CHECKS = ("val_rows_complete", "probabilities_valid", "labels_as_labelled", "val_rows_unseen")
+VAL_CHECKS = ("val_once_per_row", "probabilities_valid", "labels_as_labelled", "val_rows_unseen")
 CANARY = "permuted_labels_at_chance"
 BASES = tuple(name for name in registry.names() if registry.entry(name).adapter == "tabular")
 """Registered base models of the tabular adapter."""
