@@ -13,10 +13,10 @@ demo: install  ## run the whole factory on the planted simulated world
 	$(BIN)/factory demo
 
 test: install  ## the tests a change has to pass, at most ten minutes on two cores
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-full: install  ## everything, the slow fault and real-data tests included
-	$(BIN)/python -m pytest -m 'slow or not slow'
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'slow or not slow'
 
 check: install  ## style, types, import direction, no executable formats
 	$(BIN)/ruff check .

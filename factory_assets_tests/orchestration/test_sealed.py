@@ -353,11 +353,13 @@ def entries_of(home: FactoryHome):
     return [from_line(line) for line in (home.studies / "SIM.ledger.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
-def test_the_search_finds_a_marker_that_was_planted(markers):
+def test_the_search_finds_a_marker_that_was_planted(made, home, markers):
     value = float(markers[len(markers) // 2])
     for text in (f'{{"net": {value!r}}}', f"<td>{-value:.10g}</td>", f"x{value:.9f}y"):
         assert marked(text.encode(), markers) == [pytest.approx(abs(value))], text
     assert marked(f"{value * 1.001!r} 12345.67 0.25".encode(), markers) == []
+    known = made.store.read_table("labels", SIM_20, columns=["net_long"]).table["net_long"].to_numpy()
+    assert views_with(home, made, known[np.isfinite(known)][-1:]) == {"labels"}
 
 
 def test_no_test_outcome_is_anywhere_before_an_opening(made, home, markers):

@@ -17,8 +17,10 @@ from factory_assets.vocabulary.partition import PartitionKey
 SESSIONS = 130
 HORIZON = 20
 CONFIDENCE = 0.98
-# One thread a world: two worlds run side by side on two cores.
+# One thread a world: two worlds run side by side on two cores. The certificate has tests of its own; here few cuts do.
 SETTINGS = f"""
+[features]
+certificate_cut_points = 10
 [evaluation]
 confidence = {CONFIDENCE}
 [models.parameters.lightgbm]

@@ -131,7 +131,7 @@ def _evaluate(
         instrument=part.instrument,
         barriers=part.barriers,
         settings=part.settings.evaluation,
-        last_day=date(1970, 1, 1) + timedelta(days=part.study.val_last_day),
+        last_day=date(1970, 1, 1) + timedelta(days=last_day),
     )
     return result, verdicts
 
