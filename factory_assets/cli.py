@@ -23,7 +23,7 @@ from factory_assets.vocabulary.errors import BadInputError, FactoryError
 from factory_assets.vocabulary.home import FactoryHome
 from factory_assets.vocabulary.instruments import instrument
 from factory_assets.vocabulary.partition import PartitionKey
-from factory_assets.vocabulary.settings import PROFILES, load_settings
+from factory_assets.vocabulary.settings import PROFILES
 
 app = typer.Typer(
     help="An ML factory for systematic futures trading.", no_args_is_help=True, pretty_exceptions_enable=False
@@ -244,12 +244,13 @@ def _run(contract: str, horizons: list[int], *, until: str | None, profile: str)
 def _ready_home(profile: str) -> FactoryHome:
     """The home, after everything that can be wrong with it was looked at and before anything is changed."""
     from factory_assets.orchestration.instance import instance_folder
+    from factory_assets.orchestration.resources import settings_in_force
 
     home = FactoryHome.from_environment()
     if home.root.exists() and not home.root.is_dir():
         raise BadInputError(f"FACTORY_HOME={home.root} is a file; name a folder, or one that may be made.")
     instance_folder(home)
-    load_settings(profile, home.settings_file)
+    settings_in_force(profile, home.settings_file)
     return home
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from factory_assets.market.readers import RawRead, read_folder
+from factory_assets.market.readers.folder import declaration_of
 from factory_assets.vocabulary.errors import BadInputError
 from factory_assets.vocabulary.home import FactoryHome
 from factory_assets.vocabulary.instruments import instrument
@@ -37,6 +38,7 @@ def accept_raw(source: Path, contract: str, home: FactoryHome) -> tuple[RawRead,
     if not source.is_dir():
         found = "a file" if source.exists() else "nothing"
         raise BadInputError(f"--raw {source}: expected a folder of vendor files, found {found}.")
+    read = read_folder(source, instrument(contract))
     target = home.raw / contract
     files = sorted(path for path in source.iterdir() if path.is_file())
     clashes = [p.name for p in files if (target / p.name).exists() and _digest(p) != _digest(target / p.name)]
@@ -47,17 +49,29 @@ def accept_raw(source: Path, contract: str, home: FactoryHome) -> tuple[RawRead,
     new = [path for path in files if not (target / path.name).exists()]
     home.raw.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=f".incoming-{contract}-", dir=home.raw) as folder:
-        # Old and new together have to make one readable folder: a format of another kind would break every later run.
         incoming = Path(folder)
-        for path in sorted(target.iterdir()) if target.is_dir() else ():
-            (incoming / path.name).symlink_to(path)
         for path in new:
             shutil.copyfile(path, incoming / path.name)
-        read = read_folder(incoming, instrument(contract))
+        _refuse_mixture(incoming, target, contract)
         target.mkdir(exist_ok=True)
         for path in new:
             (incoming / path.name).replace(target / path.name)
     return read, len(new)
+
+
+def _refuse_mixture(incoming: Path, target: Path, contract: str) -> None:
+    """Old and new files together have to make one readable folder, or every later run would fail."""
+    held = sorted(target.iterdir()) if target.is_dir() else []
+    for path in held:
+        (incoming / path.name).symlink_to(path)
+    try:
+        declaration_of(incoming, instrument(contract))
+    except BadInputError as problem:
+        told = str(problem).replace(str(incoming), "both together")
+        raise BadInputError(f"the new files do not fit those in {target}: {told} Nothing was copied.") from problem
+    finally:
+        for path in held:
+            (incoming / path.name).unlink()
 
 
 def _digest(path: Path) -> str:

@@ -10,9 +10,9 @@ import pytest
 
 from factory_assets.orchestration.build import build_definitions
 from factory_assets.orchestration.code_version import code_version
+from factory_assets.orchestration.invariants import MEANINGS
 from factory_assets.orchestration.jobs import CONTRACT_JOB, HORIZON_JOB, SEALED
 from factory_assets.orchestration.no_implicit_io import NoImplicitIO
-from factory_assets.orchestration.invariants import MEANINGS
 from factory_assets.orchestration.outputs import CATALOGUE
 from factory_assets.orchestration.partitions import CONTRACT, CONTRACT_HORIZON
 from factory_assets.orchestration.phases import PHASES, keys_of, phases_until

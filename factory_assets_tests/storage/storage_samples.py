@@ -58,6 +58,7 @@ def raw_minutes(rows: int = 10) -> pa.Table:
     return pa.table(
         {
             "source_file": pa.array(["a.csv"] * rows).dictionary_encode(),
+            "source_row": pa.array(range(rows), type=pa.int64()),
             "expiry": pa.array(["MGCG3"] * rows).dictionary_encode(),
             "open_time": pa.array(times, pa.timestamp("us", "UTC")),
             **{name: pa.array(np.full(rows, 10.0)) for name in ("open", "high", "low", "close", "volume")},

@@ -89,7 +89,7 @@ def _results(part: Materialization) -> list[Section]:
         for figure in model_figures(name, part.read(f"oof_{name}"), part.read(f"val_{name}"), simulated=simulated)
     ]
     study = part.study
-    opened = openings(LedgerFiles(part.factory, study).entries(), part.horizon)
+    opened = openings(LedgerFiles(part.factory, study).entries())
     return [
         Section(title="Is there an edge?", paragraphs=edge_sentences(plain, "stack")),
         Section(
@@ -121,7 +121,7 @@ def _results(part: Materialization) -> list[Section]:
             title="Sealed test",
             paragraphs=[
                 f"Sessions {day_text(study.test_first_day)} to {day_text(study.end_day)} ({study.test_sessions}) are "
-                f"sealed. They have been opened {opened} times for this horizon; the ledger is intact.",
+                f"sealed for every horizon. They have been opened {opened} times; the ledger is intact.",
             ],
         ),
         Section(
