@@ -118,27 +118,23 @@ def _materialize(
     reads: Sequence[str],
     settings_sections: Sequence[str],
 ) -> Iterator[dg.AssetCheckResult | dg.AssetMaterialization | dg.MaterializeResult]:
-    told = _Told()
-    defect: Exception | None = None
-    for text in context.partition_keys:
-        work = Materialization(
-            PartitionKey.parse(str(text)), factory, reads, settings_sections=settings_sections, tags=context.run.tags
-        )
-        try:
-            _attempt(told, work, body, outputs, attempt=f"{context.run.run_id} {text}")
-        except FactoryError as problem:
-            told.problems.append((str(text), problem))
-        except Exception as problem:  # noqa: BLE001 - a defect: what is known is told first, then it is raised as it is
-            defect = problem
-            break
-    for output in outputs:
-        for name in output.checks:
-            if found := told.verdicts.get((output.name, name)):
-                yield _check_result(output, name, found)
-    if told.problems or defect is not None:
-        yield from _written_all_the_same(told.written, outputs)
-    if defect is not None:
-        raise defect
+    told, finished = _Told(), False
+    try:
+        for text in context.partition_keys:
+            work = Materialization(
+                PartitionKey.parse(str(text)),
+                factory,
+                reads,
+                settings_sections=settings_sections,
+                tags=context.run.tags,
+            )
+            try:
+                _attempt(told, work, body, outputs, attempt=f"{context.run.run_id} {text}")
+            except FactoryError as problem:
+                told.problems.append((str(text), problem))
+        finished = True
+    finally:  # a defect is raised as it is, after what is known has been told
+        yield from _known(told, outputs, finished=finished)
     if told.problems:
         first = told.problems[0][1]
         raise dg.Failure(
@@ -147,6 +143,18 @@ def _materialize(
             allow_retries=False,
         ) from first
     yield from _materialized(context, told.written, outputs)
+
+
+def _known(
+    told: _Told, outputs: Sequence[Output], *, finished: bool
+) -> Iterator[dg.AssetCheckResult | dg.AssetMaterialization]:
+    """Every verdict; and, if the step is about to fail, what it published all the same."""
+    for output in outputs:
+        for name in output.checks:
+            if found := told.verdicts.get((output.name, name)):
+                yield _check_result(output, name, found)
+    if told.problems or not finished:
+        yield from _written_all_the_same(told.written, outputs)
 
 
 def _attempt(

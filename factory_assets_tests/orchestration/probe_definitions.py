@@ -54,6 +54,7 @@ class Script:
     warned: bool = False
     verdict_names: tuple[str, ...] = ("probe_holds", "probe_warns")
     forget_side: bool = False
+    defects: set[str] = field(default_factory=set)
     calls: list[str] = field(default_factory=list)
 
 
@@ -74,6 +75,8 @@ def probe_source(part: Materialization) -> Iterable[Product]:
     """One table with a blocking and a warning invariant, and a file beside it."""
     key = str(part.key)
     SCRIPT.calls.append(key)
+    if key in SCRIPT.defects:
+        raise ZeroDivisionError(f"a defect at {key}")
     verdicts = {
         "probe_holds": Verdict(
             name="probe_holds",

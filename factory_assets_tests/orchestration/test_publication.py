@@ -238,6 +238,18 @@ def test_in_a_range_one_failing_key_stops_only_itself(probe):
     assert materialized(result) == {(name, key) for name in (SOURCE.name, SIDE) for key in ("MES", "SIM")}
 
 
+def test_a_defect_is_raised_as_it_is_after_what_is_known_was_told(probe):
+    SCRIPT.defects = {"MGC"}
+    span = {"dagster/asset_partition_range_start": "MES", "dagster/asset_partition_range_end": "SIM"}
+    result = probe.run(SOURCE.name, SIDE, key=None, **span)
+    assert not result.success
+    (failed,) = [event for event in result.all_events if event.is_step_failure]
+    assert "a defect at MGC" in failed.step_failure_data.error.to_string()
+    assert SCRIPT.calls == ["MES", "MGC"]
+    assert checks(result)["probe_holds"].passed
+    assert materialized(result) == {(name, "MES") for name in (SOURCE.name, SIDE)}
+
+
 def test_in_a_range_each_partition_shows_its_own_hash(probe):
     span = {"dagster/asset_partition_range_start": "MES", "dagster/asset_partition_range_end": "SIM"}
     result = probe.run(SOURCE.name, SIDE, key=None, **span)
