@@ -245,7 +245,7 @@ def test_a_defect_is_raised_as_it_is_after_what_is_known_was_told(probe):
     assert not result.success
     (failed,) = [event for event in result.all_events if event.is_step_failure]
     assert "a defect at MGC" in failed.step_failure_data.error.to_string()
-    assert SCRIPT.calls == ["MES", "MGC"]
+    assert set(SCRIPT.calls) == {"MES", "MGC"}, "what comes after the defect is not begun"
     assert checks(result)["probe_holds"].passed
     assert materialized(result) == {(name, "MES") for name in (SOURCE.name, SIDE)}
 
