@@ -53,10 +53,8 @@ class TestReport:
         Sessions at which that chance is 80 %.
     targets : DataFrame
         The horizon's targets, met or missed.
-    sentence : str
-        What the page says in these words.
     explanation : str
-        The sentence with this test's figures.
+        What the page says in words: that a few months cannot prove a Sharpe of 1, with this test's figures.
     """
 
     __test__ = False  # not a test class, whatever its name says to pytest
@@ -73,7 +71,6 @@ class TestReport:
     power_sharpe_1: float
     sessions_for_sharpe_1: float
     targets: pd.DataFrame
-    sentence: str
     explanation: str
 
 
@@ -137,7 +134,6 @@ def test_report(
         targets=targets_table(
             result.table, model=model, horizon=horizon, account_dollars=settings.account_dollars, val_skill=val_skill
         ),
-        sentence=HONEST_SENTENCE,
         explanation=(
             f"{HONEST_SENTENCE} This test has {moments.sessions} sessions: a strategy whose true annual Sharpe is 1 "
             f"would pass a one-sided test at {settings.confidence:.0%} with probability {power:.0%}, and 80 % "

@@ -177,6 +177,7 @@ def test_no_spike_in_two_years_of_real_gold_news_included(real_data) -> None:
     front = np.flatnonzero((minutes.delivery == 12 * 2022 + 11) & (minutes.open_us > autumn))
     hit = rng.choice(front[:-5000], 200, replace=False)
     minutes.prices[2, hit] *= 0.98
+    minutes.volume[hit] = 1.0  # volume of its own would be support
     found = spikes(minutes, CALENDAR.sessions.locate(minutes.open_us), MGC, SETTINGS.spike_scale_multiple)
     assert found[hit].sum() >= 190
     assert found.sum() == found[hit].sum()

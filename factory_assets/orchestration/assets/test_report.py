@@ -217,7 +217,7 @@ def _page(
         f"Sealed test of {part.key.contract}, horizon {part.horizon}",
         f"{day_text(study.test_first_day)} to {day_text(study.end_day)}. Opened because: {reason}",
         [
-            Section(title="What this can and cannot say", paragraphs=[said.sentence, said.explanation], tables=[rows]),
+            Section(title="What this can and cannot say", paragraphs=[said.explanation], tables=[rows]),
             Section(title="Targets", tables=[said.targets]),
             Section(
                 title="Evaluation",
