@@ -15,7 +15,7 @@ from factory_assets.vocabulary.errors import ConfigurationError
         ("gs://bucket", "gcsfs"),  # a protocol fsspec knows, its driver is not installed
         ("github://x", "org"),  # a driver that needs more than a URL
         ("ftp://127.0.0.1:1/x", "refused"),
-        ("s3://[/x", "Invalid IPv6 URL"),
+        ("ftp://[/x", "Invalid IPv6 URL"),
     ],
 )
 def test_a_url_no_driver_opens_names_the_variable_and_the_protocols(url, why):
