@@ -7,7 +7,7 @@ export FACTORY_HOME ?= $(CURDIR)/data
 export DAGSTER_HOME ?= $(FACTORY_HOME)/dagster
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-full check ui install clean benchmarks
+.PHONY: demo test test-full worlds check ui install clean benchmarks
 
 demo: install  ## run the whole factory on the planted simulated world
 	$(BIN)/factory demo
@@ -17,6 +17,9 @@ test: install  ## the tests a change has to pass, at most ten minutes on two cor
 
 test-full: install  ## everything, the slow fault and real-data tests included
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'slow or not slow'
+
+worlds: install  ## direction skill of six null and two planted worlds, and the time they took
+	$(BIN)/python -m pytest factory_assets_tests/worlds -s --durations=0
 
 check: install  ## style, types, import direction, no executable formats
 	$(BIN)/ruff check .

@@ -2,10 +2,11 @@
 
 A release of the demo's size (99 features, four timeframes, LightGBM and logistic) is fitted on a simulated market,
 written, loaded, warmed up, and fed four sessions minute by minute. CPU time of each call (all threads, garbage
-collection on), so that neighbours on the machine do not count; load and warm-up are wall time. Run
-with ``python -m benchmarks.predictor``.
+collection on), so that neighbours on the machine do not count; load and warm-up are wall time. Run with
+``python benchmarks/predictor.py``.
 """
 
+import sys
 import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,8 @@ from time import perf_counter, process_time
 
 import numpy as np
 import pandas as pd
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from factory_assets.deployment import Predictor, write_bundle
 from factory_assets_tests.deployment.release_world import release_world

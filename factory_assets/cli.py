@@ -8,12 +8,13 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -42,16 +43,20 @@ Profile = Annotated[str, typer.Option("--profile", help=f"Budget: {', '.join(PRO
 DEMO_SESSIONS = 130
 DEMO_SEED = 7
 DEMO_HORIZON = 20
+HEADLINE_METRICS = ("log_loss", "direction_skill", "net_pnl_dollars", "sharpe_annual", "trades")
+_TABLE_DIGITS = 5
 
 
 @app.command()
 def demo() -> None:
     """Run the whole factory on the planted SIMULATED world and say where everything is."""
+    from factory_assets.market.readers.declaration import DECLARATION_FILE
     from factory_assets.market.synthetic import write_world
 
     home = _ready_home("fast")
     folder = home.raw / "SIM"
-    if not folder.exists():
+    # The declaration is written last: without it an earlier demo was interrupted half-way.
+    if not (folder / DECLARATION_FILE).is_file():
         write_world(folder, world="planted", seed=DEMO_SEED, sessions_count=DEMO_SESSIONS)
     _run("SIM", [DEMO_HORIZON], until=None, profile="fast")
     _where(home, PartitionKey("SIM", DEMO_HORIZON))
@@ -69,7 +74,7 @@ def ingest(
         from factory_assets.market.readers import detect as propose
 
         found = propose(_folder(raw), instrument(contract))
-        err.print("\n".join(found.evidence), markup=False, highlight=False, soft_wrap=True)
+        _say("\n".join(found.evidence))
         out.print(found.declaration.to_toml(), markup=False, highlight=False, soft_wrap=True)
         return
     from factory_assets.orchestration.raw_folder import accept_raw
@@ -77,9 +82,7 @@ def ingest(
     _ready_home("fast")
     read, copied = accept_raw(raw, contract, home)
     counted = ", ".join(f"{name} {count}" for name, count in read.counts.items())
-    err.print(
-        f"{contract}: {len(read.minutes)} minutes read ({counted}); {copied} new files kept in {home.raw / contract}"
-    )
+    _say(f"{contract}: {len(read.minutes)} minutes read ({counted}); {copied} new files kept in {home.raw / contract}")
     _run(contract, [], until="bars", profile="fast")
 
 
@@ -104,7 +107,7 @@ def run(
     profile: Profile = "fast",
 ) -> None:
     """Run a contract once, then its horizons in ascending order; never the test period."""
-    horizons = [PartitionKey.parse(f"{contract}|{part.strip()}").horizon or 0 for part in horizon.split(",")]
+    horizons = _horizons(contract, horizon)
     _run(contract, horizons, until=until, profile=profile)
     if until is None:
         for each in horizons:
@@ -121,10 +124,14 @@ def status(as_json: AsJson = False) -> None:
 
 @app.command()
 def validate(as_json: AsJson = False) -> None:
-    """Read every stored byte again, compare hashes and schemas, and list every recorded invariant."""
-    from factory_assets.orchestration.inspect_store import validation_rows
+    """Read every stored byte again, list every recorded invariant, and remove what interrupted writers left."""
+    from factory_assets.orchestration.inspect_store import sweep_orphans, validation_rows
 
-    rows = validation_rows(FactoryHome.from_environment())
+    home = FactoryHome.from_environment()
+    swept = sweep_orphans(home)
+    rows = validation_rows(home)
+    if swept:
+        _say(swept)
     _print_rows(rows, as_json, "Validation")
     if any(row["verdict"] != "ok" for row in rows):
         raise typer.Exit(1)
@@ -161,6 +168,8 @@ def evaluate(
 ) -> None:
     """Print the evaluation table; with --open-test, open the sealed period once more and write its page."""
     key = PartitionKey(contract, horizon)
+    if reason and not open_test:
+        raise BadInputError("--reason belongs to --open-test: give both to open the sealed test period, or neither.")
     if open_test:
         from factory_assets.orchestration.build import build_definitions
         from factory_assets.orchestration.open_test import open_test as opening
@@ -173,11 +182,15 @@ def evaluate(
         with _progress() as announce:
             outcome = opening(build_definitions(), key, reason=reason, home=home, on_step=announce(key, 2))
         page = _finish([outcome], give_page=True)
-        err.print(f"Test report: {page}")
+        _say(f"Test report: {page}")
         return
     from factory_assets.orchestration.inspect_store import table_rows
 
-    _print_rows(table_rows(FactoryHome.from_environment(), "evaluation", key), as_json, f"Evaluation {key}")
+    rows = table_rows(FactoryHome.from_environment(), "evaluation", key)
+    if as_json:
+        _print_rows(rows, as_json, "")
+    else:
+        _print_evaluation(rows, key)
 
 
 @app.command()
@@ -190,7 +203,7 @@ def predict(
     """Replay minutes through a release bundle and print its predictions."""
     from factory_assets.deployment.replay import replay_file
 
-    _print_rows(replay_file(bundle, bars, expected_digest=digest), as_json, "Predictions")
+    _print_rows(replay_file(bundle, bars, expected_digest=digest, tell=_say), as_json, "Predictions")
 
 
 @app.command()
@@ -215,7 +228,7 @@ def ui(port: Annotated[int, typer.Option("--port", help="Port on loopback.")] = 
     prepare_instance(FactoryHome.from_environment())
     executable = str(Path(sys.executable).with_name("dagster"))
     arguments = [executable, "dev", "-m", "factory_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
-    err.print(f"http://127.0.0.1:{port}  (Ctrl-C ends it)")
+    _say(f"http://127.0.0.1:{port}  (Ctrl-C ends it)")
     os.execv(executable, arguments)  # noqa: S606 - the command is fixed and replaces this process
 
 
@@ -224,8 +237,25 @@ def main() -> None:
     try:
         app()
     except FactoryError as problem:
-        err.print(f"factory: {problem}", style="red", markup=False, highlight=False)
+        _say(f"factory: {problem}", style="red")
         sys.exit(problem.exit_code)
+
+
+def _say(text: str, *, style: str | None = None) -> None:
+    """A message on standard error, as it is: wrapped lines break paths and the TOML that a message offers."""
+    err.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def _horizons(contract: str, text: str) -> list[int]:
+    """Horizons of ``--horizon 5,10``, each once, in the order given."""
+    parts = [part.strip() for part in text.split(",")]
+    wrong = [part for part in parts if not (part.isascii() and part.isdigit())]
+    if wrong:
+        raise BadInputError(
+            f"--horizon {text!r}: expected one horizon in base bars, or several with commas between them, e.g. 20 or "
+            f"5,10,15,20; found {wrong}."
+        )
+    return list(dict.fromkeys(PartitionKey(contract, int(part)).horizon or 0 for part in parts))
 
 
 def _run(contract: str, horizons: list[int], *, until: str | None, profile: str) -> None:
@@ -259,7 +289,7 @@ def _finish(outcomes: list[Any], *, give_page: bool = False) -> Path | None:
 
     failures = [(each.key, failure) for each in outcomes for failure in each.outcome.failures]
     for key, failure in failures:
-        err.print(f"factory: {key}, step {failure.step}: {failure.message}", style="red", markup=False, highlight=False)
+        _say(f"factory: {key}, step {failure.step}: {failure.message}", style="red")
     if failures:
         codes = {failure.exit_code for _, failure in failures}
         sys.exit(2 if codes == {2} and len(outcomes) == 1 else 1)
@@ -308,12 +338,18 @@ def _folder(path: Path) -> Path:
 
 
 def _print_study(contract: str) -> None:
+    from factory_assets.splits.study import Study
     from factory_assets.storage import StudyFiles
 
-    text = StudyFiles(FactoryHome.from_environment().studies).read(contract)
+    files = StudyFiles(FactoryHome.from_environment().studies)
+    text = files.read(contract)
     if text is None:
         raise BadInputError(f"{contract} has no study yet; open one with: factory study new --contract {contract}")
-    out.print(text, markup=False, highlight=False)
+    try:
+        Study.from_json(text)
+    except BadInputError as problem:
+        raise BadInputError(f"{files.path(contract)}: {problem}") from problem
+    out.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _print_rows(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
@@ -328,8 +364,42 @@ def _print_rows(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
         table.add_column(name, overflow="fold")
     for row in rows:
         # Text, not markup: a value such as "['labels']" is no style.
-        table.add_row(*(Text("" if value is None else str(value)) for value in row.values()))
+        table.add_row(*(Text(_cell(value)) for value in row.values()))
     out.print(table)
+
+
+def _print_evaluation(rows: list[dict[str, Any]], key: PartitionKey) -> None:
+    """Models by headline metrics, one table a period, narrow enough for 80 columns."""
+    for period in dict.fromkeys(row["period"] for row in rows):
+        found = {(row["model"], row["metric"]): row["value"] for row in rows if row["period"] == period}
+        table = Table(title=f"Evaluation {key}, {period}", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 0, 0, 1))
+        table.add_column("model", no_wrap=True)
+        for metric in HEADLINE_METRICS:
+            table.add_column(metric.replace("_", " "), justify="right", overflow="fold")
+        for model in dict.fromkeys(model for model, _ in found):
+            values = (found.get((model, metric)) for metric in HEADLINE_METRICS)
+            table.add_row(Text(model), *(Text(_rounded(value)) for value in values))
+        out.print(table)
+    out.print("Rounded; --json has every metric, exact, with its interval.", highlight=False, soft_wrap=True)
+
+
+def _rounded(value: float | None) -> str:
+    """Five significant digits, all digits of a larger whole part, no exponent; empty for what is not known."""
+    if value is None or not math.isfinite(value):
+        return ""
+    digits = _TABLE_DIGITS - 1 - (math.floor(math.log10(abs(value))) if value else 0)
+    return (
+        f"{round(value, digits):.{min(max(digits, 0), 8)}f}".rstrip("0").rstrip(".") if digits > 0 else f"{value:.0f}"
+    )
+
+
+def _cell(value: Any) -> str:
+    """A value in a table for people: nothing for none, mappings as ``name=value``, else as it is."""
+    if value is None:
+        return ""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name}={_cell(item)}" for name, item in value.items())
+    return str(value)
 
 
 def _plain(value: Any) -> Any:

@@ -1,7 +1,8 @@
 """Write constraints.txt: the public version of every distribution the project reaches, as installed here.
 
 Walks the requirements from pyproject.toml through the metadata of what is installed. Not a freeze of the environment:
-nothing the project does not need is named, and local version parts (``+cpu``) and addresses never appear.
+nothing the project does not need is named, installers (pip, setuptools, wheel) are left to the environment, and local
+version parts (``+cpu``) and addresses never appear.
 """
 
 import re
@@ -13,6 +14,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.version import Version
 
+# The environment brings its own; a pin of one interpreter's would break another's (Python 3.12 needs newer setuptools).
+INSTALLERS = {"pip", "setuptools", "wheel"}
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -25,6 +28,8 @@ def closure(requirements: list[str]) -> dict[str, str]:
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": extra}):
             continue
         name = re.sub(r"[-_.]+", "-", requirement.name).lower()
+        if name in INSTALLERS:
+            continue
         try:
             found = distribution(requirement.name)
         except PackageNotFoundError:

@@ -46,10 +46,15 @@ class Minute:
         Raises
         ------
         BadInputError
-            Names missing, or values of another kind; all of them in one message.
+            Neither of the two; names missing, or values of another kind, all of them in one message.
         NaiveTimestampError
             ``open_time`` without a time zone.
         """
+        if not isinstance(bar, Mapping | Minute):
+            raise BadInputError(
+                f"bar: {type(bar).__name__}; expected a Minute or a mapping of {[name.name for name in fields(cls)]} "
+                "(a pandas row: row.to_dict()). Nothing was changed."
+            )
         values = {name.name: bar.get(name.name) for name in fields(cls)} if isinstance(bar, Mapping) else vars(bar)
         problems = [f"{name} {values[name]!r}" for name in _NUMBERS if not _is_number(values[name])]
         if not isinstance(values["expiry"], str):

@@ -7,7 +7,7 @@ the factory: no home, no store, no study.
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,14 +15,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from factory_assets.deployment.bundle import MANIFEST
 from factory_assets.deployment.minute import Minute, moment_us, require_zone
 from factory_assets.deployment.prediction import Prediction
 from factory_assets.deployment.predictor import Predictor
-from factory_assets.vocabulary.errors import BadInputError, FactoryError
+from factory_assets.vocabulary.errors import BadInputError, FactoryError, NaiveTimestampError
 from factory_assets.vocabulary.frames import times_us
 
 _NUMBERS = ("open", "high", "low", "close", "volume")
 _COLUMNS = ("expiry", "open_time", *_NUMBERS)
+# A time of day, then Z or a UTC offset; a date alone also ends in "-05".
+_ZONED = r"[T ]\d{2}.*(?:[Zz]|[+-]\d{2}(?::?\d{2})?)$"
+_NAIVE = "has a naive open_time {found!r}; expected ISO 8601 with a UTC offset, e.g. 2023-01-05T23:00:00+00:00"
+_TEXTS = {"expiry": str, "open_time": str}
 
 
 def replay_file(
@@ -32,6 +37,7 @@ def replay_file(
     *,
     decide_from: datetime | None = None,
     features: bool = False,
+    tell: Callable[[str], object] | None = None,
 ) -> list[dict[str, Any]]:
     """Every prediction over recorded minutes, each from the minutes before it.
 
@@ -48,6 +54,9 @@ def replay_file(
         Minutes that open before this moment are history only; predictions begin after it. All are predicted by default.
     features : bool
         Whether each prediction carries its feature row.
+    tell : callable, optional
+        Told once, at the end, what became of the minutes: how many were fed, the predictor's counts, whether it is
+        warm, and why there is no prediction if there is none.
 
     Returns
     -------
@@ -57,11 +66,19 @@ def replay_file(
     Raises
     ------
     BadInputError, ForeignContractError, IntegrityError, NaiveTimestampError
-        As :class:`factory_assets.deployment.predictor.Predictor`, or bars that cannot be read.
+        As :class:`factory_assets.deployment.predictor.Predictor`; a folder that is no bundle, or bars that cannot be
+        read.
     """
+    if not (Path(bundle) / MANIFEST).is_file():
+        raise BadInputError(
+            f"--bundle {bundle}: no release bundle there (no {MANIFEST}); give a folder "
+            "releases/CONTRACT/HORIZON/DIGEST, which the command factory report names."
+        )
     predictor = Predictor.load(bundle, expected_digest)
     minutes = read_minutes(Path(bars_path))
-    predictions = replay_minutes(predictor, minutes, decide_from=decide_from)
+    predictions = list(replay_minutes(predictor, minutes, decide_from=decide_from))
+    if tell is not None:
+        tell(_account(predictor, minutes, predictions))
     return [prediction.to_plain(features=features) for prediction in predictions]
 
 
@@ -106,23 +123,30 @@ def read_minutes(path: Path) -> pd.DataFrame:
     Raises
     ------
     BadInputError
-        No such file, another kind of file, or columns missing.
+        No such file, another kind of file, no rows, columns missing, or a row without a time.
     NaiveTimestampError
         Times without a time zone.
     """
     if not path.is_file() or path.suffix not in {".parquet", ".csv"}:
         raise BadInputError(f"bars {path}: expected an existing .parquet or .csv file")
     try:
-        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype={"expiry": str})
+        frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=_TEXTS)
         missing = [name for name in _COLUMNS if name not in frame.columns]
         if missing:
             raise BadInputError(f"bars {path}: columns {missing} missing; expected {list(_COLUMNS)}")
-        times = pd.to_datetime(frame["open_time"], format="ISO8601") if path.suffix == ".csv" else frame["open_time"]
+        if frame.empty:
+            raise BadInputError(f"bars {path}: the file has no rows; give at least one traded minute")
+        times = frame["open_time"]
+        _require(times.notna(), frame, f"bars {path}", "has no open_time; fill it in, or remove the row", BadInputError)
+        if path.suffix == ".csv":
+            zoned = times.str.contains(_ZONED, regex=True)
+            _require(zoned, frame, f"bars {path}", _NAIVE, NaiveTimestampError)
+            times = pd.to_datetime(times, format="ISO8601", utc=True)  # offsets may differ: each says its own
         frame = frame.astype(dict.fromkeys(_NUMBERS, np.float64)).astype({"expiry": str})
     except (ValueError, TypeError, OSError) as problem:
         raise BadInputError(f"bars {path}: cannot be read: {problem}") from problem
     if not isinstance(times.dtype, pd.DatetimeTZDtype | np.dtypes.DateTime64DType):
-        raise BadInputError(f"bars {path}: open_time of type {times.dtype}; expected times of one UTC offset")
+        raise BadInputError(f"bars {path}: open_time of type {times.dtype}; expected timezone-aware times")
     times_us(times, f"bars {path}: open_time")
     return frame.assign(open_time=times)[list(_COLUMNS)]
 
@@ -144,6 +168,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             chosen.expected_digest,
             decide_from=chosen.decide_from,
             features=chosen.features,
+            tell=lambda text: sys.stderr.write(f"{text}\n"),
         )
     except FactoryError as problem:
         sys.stderr.write(f"{type(problem).__name__}: {problem}\n")
@@ -154,6 +179,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         chosen.output.write_text(lines, encoding="utf-8")
     return 0
+
+
+def _require(fine: pd.Series, frame: pd.DataFrame, where: str, what: str, error: type[FactoryError]) -> None:
+    """Refuse the first row that is not fine, by its place in the file."""
+    if not fine.all():
+        row = int(np.argmin(fine.to_numpy(dtype=bool)))
+        found = frame["open_time"].iloc[row]
+        raise error(f"{where}: row {row + 1} (of {len(frame)}, the header not counted) {what.format(found=found)}")
+
+
+def _account(predictor: Predictor, minutes: pd.DataFrame, predictions: Sequence[Prediction]) -> str:
+    """What became of the minutes, for the person who gave them."""
+    counted = ", ".join(f"{name} {count}" for name, count in predictor.counts.items() if count) or "none counted"
+    state = "warm" if predictor.warm else "not warm"
+    text = (
+        f"{len(minutes)} minutes fed ({counted}); {len(predictions)} predictions; predictor {state} at the end, it "
+        f"needs {predictor.sessions_needed} full sessions of history"
+    )
+    if predictions:
+        return text
+    if predictor.front is None:
+        return f"{text}. No prediction: the first session only tells the front month, give minutes of a second one."
+    return f"{text}. No prediction: after the first session no minute of {predictor.front} came to a base-bar close."
 
 
 def _minutes_of(minutes: pd.DataFrame) -> Iterator[Minute]:

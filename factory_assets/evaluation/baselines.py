@@ -155,14 +155,11 @@ class RandomEntry:
     ----------
     metrics : dict of str to Estimate
         Mean over the draws of each trading metric; intervals cover sessions and draws.
-    entry_probability : float
-        Chance of entering at each decision at which the account is flat.
     daily_dollars : ndarray of float64, shape (S,)
         Mean daily net P&L over the draws.
     """
 
     metrics: dict[str, Estimate]
-    entry_probability: float
     daily_dollars: np.ndarray
 
 
@@ -224,7 +221,7 @@ def random_entry(
         for name, sample in trading_samples(outcomes, resampler.draws[block]).items():
             samples.setdefault(name, []).append(sample)
     metrics = {name: resampler.estimate(_mean(values[name]), np.concatenate(samples[name]), trades) for name in values}
-    return RandomEntry(metrics=metrics, entry_probability=probability, daily_dollars=daily)
+    return RandomEntry(metrics=metrics, daily_dollars=daily)
 
 
 def _mean(values: list[float]) -> float:

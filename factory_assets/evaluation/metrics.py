@@ -128,25 +128,25 @@ def _mean(values: np.ndarray, session: np.ndarray, resampler: SessionResampler) 
     return resampler.estimate(value, ratio(total, rows), len(values))
 
 
-def equal_mass_bins(confidence: np.ndarray, bins: int = CALIBRATION_BINS) -> np.ndarray:
-    """Bin of each value, int64 shape (N,): ``bins`` bins of equal counts as far as equal values stay together.
+def equal_mass_bins(confidence: np.ndarray) -> np.ndarray:
+    """Bin of each value, int64 shape (N,): fifteen bins of equal counts as far as equal values stay together.
 
     A model that always says the same thing has one bin, not fifteen random ones.
     """
     n = len(confidence)
-    edges = np.sort(confidence)[[n * k // bins for k in range(1, bins)]] if n else np.zeros(0)
+    edges = np.sort(confidence)[[n * k // CALIBRATION_BINS for k in range(1, CALIBRATION_BINS)]] if n else np.zeros(0)
     return np.searchsorted(edges, confidence, side="right").astype(np.int64)
 
 
-def calibration_error(rows: ScoredRows, resampler: SessionResampler, bins: int = CALIBRATION_BINS) -> Estimate:
+def calibration_error(rows: ScoredRows, resampler: SessionResampler) -> Estimate:
     """Top-label expected calibration error: |share right - mean confidence| averaged over equal-mass bins, 0 to 1.
 
     Bins are those of the rows as they were; resamples refill them.
     """
     confidence = rows.probabilities.max(axis=1)
     right = rows.probabilities.argmax(axis=1) == rows.column
-    bin_of = equal_mass_bins(confidence, bins)
-    sums = np.zeros((resampler.sessions, bins))
+    bin_of = equal_mass_bins(confidence)
+    sums = np.zeros((resampler.sessions, CALIBRATION_BINS))
     np.add.at(sums, (rows.session, bin_of), right - confidence)
     counts = session_sums(np.ones(len(rows)), rows.session, resampler.sessions)
     value = float(np.abs(sums.sum(axis=0)).sum() / len(rows)) if len(rows) else np.nan
@@ -216,11 +216,6 @@ def direction_auc(rows: ScoredRows, resampler: SessionResampler) -> Estimate:
     estimate = resampler.estimate(value, auc_samples(*arrays, resampler.counts), int(touched.sum()))
     fits = len(np.unique(rows.fold))
     return estimate.widened(CROSS_FIT_WIDENING) if fits > 1 else estimate
-
-
-def direction_skill(rows: ScoredRows, resampler: SessionResampler) -> Estimate:
-    """:func:`direction_auc` minus one half: 0 for a model that knows nothing of direction."""
-    return direction_auc(rows, resampler).shifted(-0.5)
 
 
 def probability_metrics(rows: ScoredRows, resampler: SessionResampler) -> dict[str, Estimate]:

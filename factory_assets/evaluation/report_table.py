@@ -23,7 +23,6 @@ from factory_assets.evaluation.metrics import (
     ScoredRows,
     SessionOutcomes,
     brier,
-    equal_mass_bins,
     macro_f1,
     probability_metrics,
     row_log_loss,
@@ -74,8 +73,6 @@ class EvaluationResult:
     trials : DataFrame
         Candidates tried for theta: model, theta, chosen, trade_date, trades, net_dollars, net_return; empty unless
         thresholds were chosen here.
-    calibration : DataFrame
-        model, outcome (-1, 0, 1), bin, mean_probability, observed_share, rows: reliability curves, equal-mass bins.
     daily : DataFrame
         model, trade_date, net_dollars, equity_dollars (start balance plus running net P&L), every session.
     keys_us : ndarray of int64
@@ -88,7 +85,6 @@ class EvaluationResult:
     theta: dict[str, float]
     m0: dict[int, tuple[float, float]]
     trials: pd.DataFrame
-    calibration: pd.DataFrame
     daily: pd.DataFrame
     keys_us: np.ndarray
 
@@ -226,7 +222,6 @@ def evaluate(
         theta=book.theta,
         m0=m0_of,
         trials=_trials(book),
-        calibration=_calibration(scored),
         daily=_daily(book, sessions, settings.account_dollars),
         keys_us=keys_us,
     )
@@ -415,20 +410,6 @@ def _trials(book: _Book) -> pd.DataFrame:
         return pd.concat(book.trials, ignore_index=True)
     names = ("model", "theta", "chosen", "trade_date", "trades", "net_dollars", "net_return")
     return pd.DataFrame({name: [] for name in names})
-
-
-def _calibration(scored: Mapping[str, ScoredRows]) -> pd.DataFrame:
-    frames = []
-    for name, rows in scored.items():
-        for column, outcome in enumerate((-1, 0, 1)):
-            p = rows.probabilities[:, column]
-            table = pd.DataFrame({"bin": equal_mass_bins(p), "p": p, "hit": rows.column == column}).groupby("bin")
-            curve = table.agg(mean_probability=("p", "mean"), observed_share=("hit", "mean"), rows=("p", "size"))
-            curve = curve.reset_index()
-            curve.insert(0, "model", name)
-            curve.insert(1, "outcome", outcome)
-            frames.append(curve)
-    return pd.concat(frames, ignore_index=True)
 
 
 def _daily(book: _Book, sessions: Sessions, account_dollars: float) -> pd.DataFrame:

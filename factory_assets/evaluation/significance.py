@@ -131,11 +131,11 @@ def power_to_detect(
     sharpe_annual: float,
     sessions: int,
     *,
-    skewness: float = 0.0,
-    kurtosis: float = 3.0,
     confidence: float = 0.95,
 ) -> float:
     """Probability that a strategy of this true annual Sharpe passes a one-sided test against zero on ``sessions``.
+
+    Daily outcomes are taken as normal: what their true skewness and kurtosis are is not known before they are seen.
 
     Parameters
     ----------
@@ -143,8 +143,6 @@ def power_to_detect(
         True annual Sharpe.
     sessions : int
         Sessions of the test.
-    skewness, kurtosis : float
-        Moments of the daily outcomes under the alternative.
     confidence : float
         One minus the size of the test.
 
@@ -156,7 +154,7 @@ def power_to_detect(
     if sessions < 2:
         return math.nan
     daily = sharpe_annual / math.sqrt(SESSIONS_PER_YEAR)
-    scale = math.sqrt(sharpe_variance(daily, skewness=skewness, kurtosis=kurtosis))
+    scale = math.sqrt(sharpe_variance(daily))
     # Under the null (Sharpe 0) the estimate's standard error is 1 / sqrt(n - 1), whatever the moments.
     return _normal_cdf((daily * math.sqrt(sessions - 1) - _normal_quantile(confidence)) / scale)
 

@@ -35,7 +35,8 @@ def compute(bars: pd.DataFrame, names: Sequence[str] | None = None, *, minutes: 
     Raises
     ------
     BadInputError
-        Missing columns, rows out of order, prices that are not finite and positive, bars outside their session.
+        Missing columns, rows out of order, prices that are not finite and positive, bars outside their session,
+        ``names`` that is one text.
     ForeignContractError
         Bars of two contracts.
     NaiveTimestampError

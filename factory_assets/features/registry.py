@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from factory_assets.features.family import FeatureFamily
 from factory_assets.features.spec import FeatureSpec
-from factory_assets.vocabulary.errors import ConfigurationError, UnknownNameError
+from factory_assets.vocabulary.errors import BadInputError, ConfigurationError, UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,15 @@ class Registry:
 
         Raises
         ------
+        BadInputError
+            One text instead of a sequence of names.
         UnknownNameError
             Names the catalogue does not have, or one asked for twice.
         """
         if names is None:
             return tuple(self.specs.values())
+        if isinstance(names, str):
+            raise BadInputError(f"features: expected a sequence of names, got the text {names!r}; write [{names!r}]")
         unknown = [name for name in names if name not in self.specs]
         if unknown:
             raise UnknownNameError(

@@ -15,7 +15,6 @@ from factory_assets.indicators import ewm_settle_bars, rolling_max, rolling_mean
 from factory_assets.indicators import wilder_settle_bars as settle
 
 GROUP = "returns"
-ATR_BARS = settle(14)
 _RETURN_BARS = (1, 3, 5, 10, 20, 60)
 _RSI_BARS = (7, 14, 21)
 _RSI_WEIGHT = 1e-11

@@ -10,14 +10,13 @@ decayed, which :func:`wilder_settle_bars` and :func:`ewm_settle_bars` count.
 """
 
 from factory_assets.indicators.atr import atr_percent, true_range, wilder_atr, wilder_settle_bars
-from factory_assets.indicators.ewm import ewm_mean, ewm_settle_bars, ewm_std
+from factory_assets.indicators.ewm import ewm_settle_bars, ewm_std
 from factory_assets.indicators.rolling import (
     rolling_kurtosis,
     rolling_max,
     rolling_mean,
     rolling_mean_std,
     rolling_min,
-    rolling_percentile,
     rolling_regression,
     rolling_skew,
     rolling_std,
@@ -27,7 +26,6 @@ from factory_assets.indicators.volatility_state import high_volatility
 
 __all__ = [
     "atr_percent",
-    "ewm_mean",
     "ewm_settle_bars",
     "ewm_std",
     "high_volatility",
@@ -36,7 +34,6 @@ __all__ = [
     "rolling_mean",
     "rolling_mean_std",
     "rolling_min",
-    "rolling_percentile",
     "rolling_regression",
     "rolling_skew",
     "rolling_std",

@@ -189,20 +189,3 @@ def regressions(values: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray
                 m2 += step * (value - mean)
                 tail_mean[k], tail_m2[k], tail_cross[k] = mean, m2, co
     return cross, m2s
-
-
-@numba.njit(cache=True)
-def percentiles(values: np.ndarray, window: int) -> np.ndarray:
-    """Share of each full window below its last row, ties counted half."""
-    n = len(values)
-    out = np.full(n, np.nan)
-    for i in range(window - 1, n):
-        last = values[i]
-        below, equal, numbers = 0, 0, 0
-        for k in range(i - window + 1, i + 1):
-            below += values[k] < last
-            equal += values[k] == last
-            numbers += values[k] == values[k]  # false for NaN, and unlike isnan it vectorizes
-        if numbers == window:
-            out[i] = (below + 0.5 * equal) / window
-    return out

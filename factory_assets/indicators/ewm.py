@@ -1,4 +1,4 @@
-"""Exponentially weighted mean and standard deviation, normalised from the first row on."""
+"""Exponentially weighted standard deviation, normalised from the first row on."""
 
 import math
 from typing import Any
@@ -9,34 +9,8 @@ import numpy as np
 from factory_assets.indicators._arrays import as_float, check_window
 
 
-def ewm_mean(values: Any, span: int) -> np.ndarray:
-    """Exponentially weighted mean with weights ``(1 - 2 / (span + 1)) ** age``, normalised to one.
-
-    Equals ``pandas.Series(values).ewm(span=span, adjust=True, min_periods=span).mean()``.
-
-    Parameters
-    ----------
-    values : array_like of float64, shape (N,)
-        In time order. A NaN carries no weight but its row ages the others.
-    span : int
-        Centre of mass is (span - 1) / 2 rows back.
-
-    Returns
-    -------
-    ndarray of float64, shape (N,)
-        NaN until ``span`` values have been seen. Uses rows up to and including its own.
-
-    Raises
-    ------
-    BadInputError
-        Not one-dimensional, or a span below 1.
-    """
-    check_window(span, "ewm_mean span")
-    return _ewm(as_float(values, "values"), span)[0]
-
-
 def ewm_std(values: Any, span: int) -> np.ndarray:
-    """Exponentially weighted standard deviation, corrected for bias.
+    """Exponentially weighted standard deviation with weights ``(1 - 2 / (span + 1)) ** age``, corrected for bias.
 
     Equals ``pandas.Series(values).ewm(span=span, adjust=True, min_periods=span).std()``. Deviations are taken from
     the weighted mean of the same rows.
@@ -46,7 +20,7 @@ def ewm_std(values: Any, span: int) -> np.ndarray:
     values : array_like of float64, shape (N,)
         In time order. A NaN carries no weight but its row ages the others.
     span : int
-        As in :func:`ewm_mean`; at least 2.
+        Centre of mass is (span - 1) / 2 rows back; at least 2.
 
     Returns
     -------
@@ -59,7 +33,7 @@ def ewm_std(values: Any, span: int) -> np.ndarray:
         Not one-dimensional, or a span below 2.
     """
     check_window(span, "ewm_std span", least=2)
-    return _ewm(as_float(values, "values"), span)[1]
+    return _deviations(as_float(values, "values"), span)
 
 
 def ewm_settle_bars(span: int, tolerance: float = 1e-12) -> int:
@@ -83,10 +57,10 @@ def ewm_settle_bars(span: int, tolerance: float = 1e-12) -> int:
 
 
 @numba.njit(cache=True)
-def _ewm(values: np.ndarray, span: int) -> tuple[np.ndarray, np.ndarray]:
+def _deviations(values: np.ndarray, span: int) -> np.ndarray:
     """West's weighted update: the sum of squared deviations only ever grows by non-negative terms and decays."""
     n = len(values)
-    means, stds = np.full(n, np.nan), np.full(n, np.nan)
+    stds = np.full(n, np.nan)
     decay = 1.0 - 2.0 / (span + 1.0)
     weight, squared_weight, mean, deviations, seen = 0.0, 0.0, 0.0, 0.0, 0
     for i in range(n):
@@ -103,8 +77,7 @@ def _ewm(values: np.ndarray, span: int) -> tuple[np.ndarray, np.ndarray]:
             weight = total
             squared_weight += 1.0
         if seen >= span:
-            means[i] = mean
             spread = weight * weight - squared_weight
             if spread > 0.0:
                 stds[i] = math.sqrt(deviations / weight * weight * weight / spread)
-    return means, stds
+    return stds

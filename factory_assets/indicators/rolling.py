@@ -159,17 +159,6 @@ def rolling_kurtosis(values: Any, window: int) -> np.ndarray:
     return _zero_when_flat((n - 1.0) / ((n - 2.0) * (n - 3.0)) * ((n + 1.0) * excess + 6.0), m2)
 
 
-def rolling_percentile(values: Any, window: int) -> np.ndarray:
-    """Where the row stands among the last ``window`` values: share strictly below plus half of the ties.
-
-    The row itself is one of the ties, so the value lies in [0.5 / window, 1 - 0.5 / window]; 0.5 while all are equal.
-
-    Parameters and errors as in :func:`rolling_sum`. The cost grows with the window.
-    """
-    check_window(window, "rolling_percentile")
-    return kernels.percentiles(as_float(values, "values"), window)
-
-
 def rolling_regression(values: Any, window: int) -> tuple[np.ndarray, np.ndarray]:
     """Least-squares line through the last ``window`` values against their row number.
 

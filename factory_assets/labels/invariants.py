@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from factory_assets.labels.random_walk import random_walk_labels
-from factory_assets.labels.recompute import recomputed_outcomes
+from factory_assets.labels.recomputation import recomputed_outcomes
 from factory_assets.market.sessions import Sessions
 from factory_assets.vocabulary.frames import times_us
 from factory_assets.vocabulary.instruments import Instrument

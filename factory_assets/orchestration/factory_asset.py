@@ -14,16 +14,16 @@ from typing import Any
 import dagster as dg
 import pandas as pd
 
+from factory_assets.orchestration.check_meanings import MEANINGS
 from factory_assets.orchestration.code_version import code_version
 from factory_assets.orchestration.declared_settings import declared_sections
-from factory_assets.orchestration.invariants import MEANINGS
 from factory_assets.orchestration.materialization import Materialization, Product
 from factory_assets.orchestration.outputs import ATTEMPT, CATALOGUE, Output
 from factory_assets.orchestration.partitions import CONTRACT, CONTRACT_HORIZON
 from factory_assets.orchestration.resources import FactoryResource
 from factory_assets.storage import Manifest
 from factory_assets.storage.manifest import plain_scalar
-from factory_assets.vocabulary.errors import FactoryError, InvariantViolationError
+from factory_assets.vocabulary.errors import BadInputError, FactoryError, InvariantViolationError
 from factory_assets.vocabulary.frames import to_table
 from factory_assets.vocabulary.partition import PartitionKey
 from factory_assets.vocabulary.verdict import Verdict
@@ -119,8 +119,16 @@ def _materialize(
     settings_sections: Sequence[str],
 ) -> Iterator[dg.AssetCheckResult | dg.AssetMaterialization | dg.MaterializeResult]:
     told, finished = _Told(), False
+    keys = context.partition_keys
+    if not keys:  # a reversed range: without this the step would end without its outputs
+        raise dg.Failure(
+            description=f"no partition from {context.partition_key_range.start} to {context.partition_key_range.end}: "
+            "the range is empty. Give its first partition first, in the order of the partition list.",
+            metadata={"exit_code": BadInputError.exit_code, "error": BadInputError.__name__},
+            allow_retries=False,
+        )
     try:
-        for text in context.partition_keys:
+        for text in keys:
             work = Materialization(
                 PartitionKey.parse(str(text)),
                 factory,

@@ -1,7 +1,7 @@
 """What the command line shows of the store: partitions, verdicts, tables and answers to one SELECT."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from factory_assets.orchestration.outputs import CATALOGUE, Catalogue, Output
 from factory_assets.orchestration.releases import released_folder
 from factory_assets.storage import Manifest, Store, StudyFiles
 from factory_assets.vocabulary.clock import system_clock
-from factory_assets.vocabulary.errors import FactoryError, StorageError
+from factory_assets.vocabulary.errors import BadInputError, FactoryError, RemoteStoreError, StorageError
 from factory_assets.vocabulary.home import FactoryHome
 from factory_assets.vocabulary.instruments import INSTRUMENTS
 from factory_assets.vocabulary.partition import PartitionKey
@@ -35,6 +35,8 @@ def partition_rows(home: FactoryHome) -> list[dict[str, Any]]:
             manifest = store.manifest(output.name, output.group, key)
             why = "" if manifest.blocked is None else manifest.blocked.reason
             made, count = manifest.created_at.isoformat(timespec="seconds"), manifest.rows
+        except RemoteStoreError:  # true of every partition: said once, not as a row each
+            raise
         except StorageError as problem:
             state, why = "damaged", str(problem)
         rows.append(
@@ -61,10 +63,27 @@ def validation_rows(home: FactoryHome) -> list[dict[str, Any]]:
             verdicts = _read_again(store, output, key).verdicts
             broken = [verdict.name for verdict in verdicts if not verdict.passed]
             found, invariants = "ok", f"{len(verdicts)} recorded, not held: {', '.join(broken) or 'none'}"
+        except RemoteStoreError:
+            raise
         except StorageError as problem:
             found, invariants = str(problem), ""
         rows.append(_validated(str(key), f"{output.group}/{output.name}", found, invariants))
     return [*rows, *_release_rows(home), *_study_rows(home)]
+
+
+def sweep_orphans(home: FactoryHome) -> str:
+    """Remove what interrupted writers left in the store; a sentence about it, empty if there was nothing to do."""
+    try:
+        swept = open_store(home).sweep()
+    except PermissionError as problem:
+        return f"leftovers of interrupted writers cannot be removed: {problem}"
+    if not (swept.temporaries or swept.parts or swept.locked):
+        return ""
+    return (
+        f"left by interrupted writers and removed: {swept.temporaries} temporary files, {swept.parts} parts no "
+        f"manifest names ({swept.size_bytes} bytes); {swept.locked} of {swept.partitions} partitions left alone, a "
+        "writer is at them"
+    )
 
 
 def _read_again(store: Store, output: Output, key: PartitionKey) -> Manifest:
@@ -119,10 +138,22 @@ def table_rows(home: FactoryHome, name: str, key: PartitionKey) -> list[dict[str
 
 
 def select_rows(home: FactoryHome, query: str) -> list[dict[str, Any]]:
-    """Answer of exactly one SELECT over verified files."""
+    """Answer of exactly one SELECT over verified files.
+
+    Raises
+    ------
+    BadInputError
+        Two columns of one name, of which a row could hold only one; and as
+        :func:`factory_assets.storage.sql.run_select`.
+    """
     from factory_assets.storage.sql import run_select
 
-    return run_select(open_store(home), query).to_pylist()
+    answer = run_select(open_store(home), query)
+    names = answer.column_names
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise BadInputError(f"the result has several columns named {twice}: give them an alias (… AS name)")
+    return answer.to_pylist()
 
 
 def bundle_folder(home: FactoryHome, key: PartitionKey) -> Path | None:
@@ -136,11 +167,21 @@ def bundle_folder(home: FactoryHome, key: PartitionKey) -> Path | None:
 
 
 def describe(entry: Any) -> dict[str, Any]:
-    """A registry entry as a row: plain values only."""
-    return {
-        field.name: value if isinstance(value := getattr(entry, field.name), str | int | float | bool) else str(value)
-        for field in dataclasses.fields(entry)
-    }
+    """A registry entry as a row of plain values (JSON has them all); classes are left out."""
+    values = {field.name: getattr(entry, field.name) for field in dataclasses.fields(entry)}
+    return {name: _plain(value) for name, value in values.items() if not isinstance(value, type)}
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str | int | float | bool):
+        return value
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return describe(value)
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, tuple | list | set | frozenset):
+        return [_plain(item) for item in (sorted(value) if isinstance(value, set | frozenset) else value)]
+    return str(value)
 
 
 def _outputs_and_keys() -> Iterator[tuple[Output, PartitionKey]]:

@@ -1,19 +1,25 @@
-"""Taking a user's vendor files into FACTORY_HOME/raw: read first, copied only if all of them can be read."""
+"""Taking a user's vendor files into FACTORY_HOME/raw: read and judged first, copied only if all of it will do."""
 
-import hashlib
-import shutil
+from collections.abc import Sequence
 from pathlib import Path
+from shutil import copyfile
 from tempfile import TemporaryDirectory
 
-from factory_assets.market.readers import RawRead, read_folder
-from factory_assets.market.readers.folder import declaration_of
+from factory_assets.market.canonical import build_canonical
+from factory_assets.market.readers import RawRead, data_files, file_sha256, read_folder
+from factory_assets.market.readers.declaration import DECLARATION_FILE
+from factory_assets.market.sessions import SessionCalendar
+from factory_assets.orchestration.resources import settings_in_force
 from factory_assets.vocabulary.errors import BadInputError
 from factory_assets.vocabulary.home import FactoryHome
-from factory_assets.vocabulary.instruments import instrument
+from factory_assets.vocabulary.instruments import Instrument, instrument
+from factory_assets.vocabulary.settings import MarketSettings
 
 
-def accept_raw(source: Path, contract: str, home: FactoryHome) -> tuple[RawRead, int]:
-    """Validate a folder of raw files and copy what is new.
+def accept_raw(
+    source: Path, contract: str, home: FactoryHome, settings: MarketSettings | None = None
+) -> tuple[RawRead, int]:
+    """Read and judge a folder of raw files, and copy what is new.
 
     Parameters
     ----------
@@ -23,57 +29,110 @@ def accept_raw(source: Path, contract: str, home: FactoryHome) -> tuple[RawRead,
         Contract the files belong to.
     home : FactoryHome
         Home whose ``raw/<contract>/`` receives the copies.
+    settings : MarketSettings, optional
+        Ceiling of the quarantine; those in force in ``home`` if not given.
 
     Returns
     -------
     RawRead, int
-        What was read, and how many files were copied (a file already there with equal content is not).
+        What was read, and how many files were copied (a file already there with equal content is not). A changed
+        ``source.toml`` replaces the old one if ``source`` holds every data file that was read by it, and counts.
 
     Raises
     ------
     BadInputError
-        Wrong path, unreadable or foreign files, or a file that would overwrite another of the same name. Nothing was
-        copied then.
+        Wrong path, unreadable or foreign files, no outright row, more quarantined rows than the ceiling allows, or a
+        file that would overwrite another of the same name. Nothing was copied then.
     """
     if not source.is_dir():
         found = "a file" if source.exists() else "nothing"
         raise BadInputError(f"--raw {source}: expected a folder of vendor files, found {found}.")
-    read = read_folder(source, instrument(contract))
-    target = home.raw / contract
+    product, target = instrument(contract), home.raw / contract
+    market = settings or settings_in_force("fast", home.settings_file).market  # the market is the same in all profiles
+    for path in (home.raw, target):
+        if path.exists() and not path.is_dir():
+            raise BadInputError(f"{path}: expected a folder of raw files, found a file. Move it away, then repeat.")
+    read = read_folder(source, product)
     files = sorted(path for path in source.iterdir() if path.is_file())
-    clashes = [p.name for p in files if (target / p.name).exists() and _digest(p) != _digest(target / p.name)]
+    new = _new_files(files, source, target)
+    held = sorted(path for path in target.iterdir() if path.is_file()) if target.is_dir() else []
+    names = {path.name for path in files}
+    others = [path for path in held if path.name not in names]
+    _refuse_unusable(_with(others, files, target, product) if others else read, product, market, source)
+    home.raw.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(prefix=f".incoming-{contract}-", dir=home.raw) as folder:
+        for path in new:
+            copyfile(path, Path(folder) / path.name)
+        target.mkdir(exist_ok=True)
+        for path in new:
+            (Path(folder) / path.name).replace(target / path.name)
+    return read, len(new)
+
+
+def _new_files(files: Sequence[Path], source: Path, target: Path) -> list[Path]:
+    """Files the target lacks, and a declaration that may replace the one there; refuses to overwrite anything else."""
+    changed = [p for p in files if (target / p.name).exists() and not _equal(p, target / p.name)]
+    clashes = [path.name for path in changed if path.name != DECLARATION_FILE]
     if clashes:
         raise BadInputError(
             f"{target} already holds other content under {clashes}. Raw files are never overwritten: rename new ones."
         )
-    new = [path for path in files if not (target / path.name).exists()]
-    home.raw.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".incoming-{contract}-", dir=home.raw) as folder:
-        incoming = Path(folder)
-        for path in new:
-            shutil.copyfile(path, incoming / path.name)
-        _refuse_mixture(incoming, target, contract)
-        target.mkdir(exist_ok=True)
-        for path in new:
-            (incoming / path.name).replace(target / path.name)
-    return read, len(new)
+    if changed:
+        names = {path.name for path in files}
+        # A declaration gives every row its meaning: it may only change together with all the files it speaks of.
+        absent = [path.name for path in _data_files(target) if path.name not in names]
+        if absent:
+            raise BadInputError(
+                f"{source / DECLARATION_FILE} differs from {target / DECLARATION_FILE}, by which {absent[:5]} "
+                f"({len(absent)} files that {source} lacks) are read. Edit {target / DECLARATION_FILE} if those were "
+                "declared wrongly, or make the new declaration equal to it."
+            )
+    return [path for path in files if path in changed or not (target / path.name).exists()]
 
 
-def _refuse_mixture(incoming: Path, target: Path, contract: str) -> None:
-    """Old and new files together have to make one readable folder, or every later run would fail."""
-    held = sorted(target.iterdir()) if target.is_dir() else []
-    for path in held:
-        (incoming / path.name).symlink_to(path)
+def _data_files(target: Path) -> list[Path]:
     try:
-        declaration_of(incoming, instrument(contract))
+        return data_files(target)[1]
+    except BadInputError:  # no data file yet, so nothing that a new declaration could change
+        return []
+
+
+def _with(others: Sequence[Path], files: Sequence[Path], target: Path, product: Instrument) -> RawRead:
+    """Old and new files read as the one folder they will be, or every later run would fail."""
+    with TemporaryDirectory(prefix="factory-ingest-") as folder:
+        for path in (*others, *files):
+            (Path(folder) / path.name).symlink_to(path.resolve())
+        try:
+            return read_folder(Path(folder), product)
+        except BadInputError as problem:
+            told = str(problem).replace(folder, "both together")
+            raise BadInputError(f"the new files do not fit those in {target}: {told} Nothing was copied.") from problem
+
+
+def _refuse_unusable(read: RawRead, product: Instrument, market: MarketSettings, source: Path) -> None:
+    """What the graph would refuse after the copy is refused before it, so that a wrong declaration leaves no trace."""
+    remedy = (
+        f"Check timezone, bar_label, time_format, expiry and [columns] in {source / DECLARATION_FILE}, then repeat. "
+        "Nothing was copied."
+    )
+    if len(read.minutes) == 0:
+        raise BadInputError(
+            f"{source}: no row of an outright delivery month among {read.counts['rows_read']} rows "
+            f"({read.counts['spread_rows']} of spreads). {remedy}"
+        )
+    try:
+        made = build_canonical(read.minutes, product, SessionCalendar.of(product), market)
     except BadInputError as problem:
-        told = str(problem).replace(str(incoming), "both together")
-        raise BadInputError(f"the new files do not fit those in {target}: {told} Nothing was copied.") from problem
-    finally:
-        for path in held:
-            (incoming / path.name).unlink()
+        raise BadInputError(f"{source}: {problem} {remedy}") from problem
+    share, counts = float(made.counts["quarantined_share"]), made.counts
+    if share > market.quarantined_share_max:
+        reasons = made.quarantine["reason"].astype(str).value_counts()
+        listing = ", ".join(f"{name}: {number}" for name, number in reasons.items())
+        raise BadInputError(
+            f"{source}: {counts['kept_expiry_quarantined']} of {counts['kept_expiry_rows']} rows would be quarantined "
+            f"({share:.1%}, at most {market.quarantined_share_max:.1%} may be): {listing}. {remedy}"
+        )
 
 
-def _digest(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _equal(first: Path, second: Path) -> bool:
+    return second.is_file() and file_sha256(first) == file_sha256(second)

@@ -17,7 +17,7 @@ from factory_assets.vocabulary.partition import PartitionKey
 from factory_assets.vocabulary.settings import SplitSettings
 from factory_assets.vocabulary.timeframes import BASE_MINUTES
 
-PERIODS: tuple[str, ...] = ("before", "train", "val", "test", "forward")
+_PERIODS = ("train", "val", "test")
 _EPOCH = date(1970, 1, 1)
 # eighty years; a study that needs more is said to need "at least" about this many
 _SEARCH_LIMIT_SESSIONS = 20_000
@@ -67,7 +67,7 @@ class Study:
         counts = (self.train_sessions, self.val_sessions, self.test_sessions)
         if not (first[0] <= last[0] < first[1] <= last[1] < first[2] <= last[2]):
             raise BadInputError(f"study of {self.contract}: periods out of order: first days {first}, last days {last}")
-        for name, begin, end, sessions in zip(PERIODS[1:4], first, last, counts, strict=True):
+        for name, begin, end, sessions in zip(_PERIODS, first, last, counts, strict=True):
             if not 1 <= sessions <= end - begin + 1:
                 raise BadInputError(
                     f"study of {self.contract}: {sessions} {name} sessions in {end - begin + 1} calendar days"
@@ -82,15 +82,6 @@ class Study:
     def digest(self) -> str:
         """Sha256 of the study file; what the ledger and the bundle name the study by."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()
-
-    def period_of(self, trade_day: int) -> str:
-        """Period of one session: ``before``, ``train``, ``val``, ``test`` or ``forward``."""
-        return str(self.periods_of(np.asarray([trade_day]))[0])
-
-    def periods_of(self, trade_day: np.ndarray) -> np.ndarray:
-        """Period of each session, text, shape (N,), of int days since 1970, shape (N,)."""
-        starts = [self.train_first_day, self.val_first_day, self.test_first_day, self.test_last_day + 1]
-        return np.asarray(PERIODS)[np.searchsorted(starts, np.asarray(trade_day, dtype=np.int64), side="right")]
 
     def to_json(self) -> str:
         """Study file: one spelling of one study, dates as ISO text."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -52,8 +51,6 @@ def cross_fit_meta(
     splits_frame: pd.DataFrame,
     *,
     val: Mapping[str, pd.DataFrame] | None = None,
-    meta_name: str = "logistic_meta",
-    params: Mapping[str, Any] | None = None,
     seed: int,
 ) -> CrossFittedStack:
     """Combine base predictions joined by decision time.
@@ -71,10 +68,6 @@ def cross_fit_meta(
         too close to val.
     val : mapping of str to DataFrame, optional
         ``val_<model>`` of the same bases.
-    meta_name : str
-        Registry name of a model of adapter ``probabilities``.
-    params : mapping, optional
-        Changes of its defaults.
     seed : int
         Seed of its fits.
 
@@ -88,10 +81,9 @@ def cross_fit_meta(
         raise BadInputError(f"stack: out-of-fold bases {list(names)}, val bases {sorted(val)}; expected the same")
     train = _joined(oof, names, "out-of-fold")
     roles = _fold_roles(splits_frame, train)
-    changes = {"seed": seed, **(params or {})}
 
     def _fitted(rows: np.ndarray) -> FittedMeta:
-        model = create(meta_name, **changes)
+        model = create("logistic_meta", seed=seed)
         inputs = meta_inputs(train.probabilities(rows), names)
         model.fit(inputs, train.label[rows], sample_weight=train.weight[rows])
         return FittedMeta(base_names=names, model=model)

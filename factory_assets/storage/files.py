@@ -10,12 +10,14 @@ import itertools
 import logging
 import os
 import stat
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from factory_assets.vocabulary.errors import IntegrityError
+from factory_assets.vocabulary.errors import IntegrityError, RemoteStoreError
 
 TEMPORARY_PREFIX = ".tmp-"
 _CHUNK_BYTES = 1 << 24
@@ -106,7 +108,11 @@ class LocalFiles:
 
     def read(self, path: str) -> bytes:
         """Whole content of one file."""
-        return self._read(self._absolute(path))
+        absolute = self._absolute(path)
+        try:
+            return self._read(absolute)
+        except (NotADirectoryError, IsADirectoryError) as problem:
+            raise _misplaced(absolute, problem) from problem
 
     def put(self, folder: str, suffix: str, produce: Callable[[Sink], None]) -> tuple[str, int]:
         """Write to a temporary name while hashing, fsync, read back, rename to the hash, fsync the folder."""
@@ -150,6 +156,8 @@ class LocalFiles:
             names = sorted(os.listdir(absolute))  # noqa: PTH208
         except FileNotFoundError:
             return []
+        except NotADirectoryError as problem:
+            raise _misplaced(absolute, problem) from problem
         found = []
         for name in names:
             try:
@@ -227,7 +235,9 @@ class ObjectFiles:
 
     def read(self, path: str) -> bytes:
         """GET."""
-        return bytes(self._filesystem.cat_file(f"{self._root}/{path}"))
+        whole = f"{self._root}/{path}"
+        with _one_error(whole):
+            return bytes(self._filesystem.cat_file(whole))
 
     def put(self, folder: str, suffix: str, produce: Callable[[Sink], None]) -> tuple[str, int]:
         """Encode in memory, since the final name is the hash, then PUT and read back."""
@@ -251,7 +261,8 @@ class ObjectFiles:
         self._filesystem.invalidate_cache()
         prefix = f"{self._root}/{folder}".rstrip("/")
         try:
-            rows = self._filesystem.ls(prefix, detail=True)
+            with _one_error(prefix):
+                rows = self._filesystem.ls(prefix, detail=True)
         except FileNotFoundError:
             return []
         found = [
@@ -304,6 +315,37 @@ def write_all(descriptor: int, data: Any) -> None:
     view = memoryview(data).cast("B")
     while view.nbytes:
         view = view[os.write(descriptor, view) :]
+
+
+def _misplaced(absolute: str, problem: OSError) -> IntegrityError:
+    return IntegrityError(
+        f"{absolute}: {problem.strerror}; expected the store's own folders and files there. Move away what lies there, "
+        "then materialize the partition again."
+    )
+
+
+@contextmanager
+def _one_error(where: str) -> Iterator[None]:
+    """Whatever a driver raises when a store cannot be reached, as one error; "there is nothing" stays as it is."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except _driver_errors() as problem:
+        raise RemoteStoreError(
+            f"{where}: the object store cannot be read ({type(problem).__name__}: {problem}). Correct "
+            "FACTORY_STORE_URL, the network or the credentials."
+        ) from problem
+
+
+def _driver_errors() -> tuple[type[Exception], ...]:
+    """Roots of the exceptions of the drivers that are loaded; what is not loaded cannot have raised."""
+    roots = (
+        ("aiohttp", "ClientError"),
+        ("botocore.exceptions", "BotoCoreError"),
+        ("botocore.exceptions", "ClientError"),
+    )
+    return (OSError, *(getattr(sys.modules[module], name) for module, name in roots if module in sys.modules))
 
 
 def _drop(_: object) -> None:

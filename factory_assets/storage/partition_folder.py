@@ -161,7 +161,7 @@ class PartitionFolder:
         """Clean after a commit: what cannot be removed now waits for the next sweep, the publication stands."""
         try:
             self.clean()
-        except (OSError, IntegrityError) as problem:
+        except (OSError, StorageError) as problem:
             _log.warning("%s: old parts left for the next sweep: %s", self.path, problem)
 
     def _own(self, manifest: Manifest, path: str) -> Manifest:

@@ -15,7 +15,7 @@ inputs that disagree on an ancestor (see :mod:`factory_assets.storage.lineage`).
 """
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -373,12 +373,6 @@ class Store:
         if session is not None and until_day is not None:
             read = read.slice(0, _rows_until(read.column(session), until_day)).select(wanted)
         return Loaded(read, manifest, ref)
-
-    def read_tables(
-        self, table: TableSchema | str, keys: Iterable[PartitionKey], *, columns: Sequence[str] | None = None
-    ) -> dict[PartitionKey, Loaded]:
-        """Several partitions of one table, for runs over a range of partitions; raises as :meth:`read_table`."""
-        return {key: self.read_table(table, key, columns=columns) for key in keys}
 
     def read_files(self, table: str, group: str, key: PartitionKey) -> LoadedFiles:
         """Verified files of a partition.

@@ -53,6 +53,10 @@ class StorageError(FactoryError):
     """Root of what the store refuses."""
 
 
+class RemoteStoreError(StorageError):
+    """The object store could not be reached, or refused a request."""
+
+
 class IntegrityError(StorageError):
     """Stored bytes do not hash to what the manifest says, or a manifest is damaged."""
 

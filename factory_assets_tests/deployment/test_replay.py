@@ -8,7 +8,7 @@ import sys
 import pandas as pd
 import pytest
 
-from factory_assets.deployment import score
+from factory_assets.deployment import Predictor, score
 from factory_assets.deployment.replay import main, read_minutes, replay_file
 from factory_assets.vocabulary.errors import BadInputError, IntegrityError, NaiveTimestampError
 
@@ -80,8 +80,10 @@ def test_bad_input_gets_one_message_and_its_exit_code(bundle, bars, tmp_path, ca
         assert said in captured.err, name
         assert captured.out == ""
     (tmp_path / "empty").mkdir()
-    assert main(["--bundle", str(tmp_path / "empty"), "--bars", str(bars / "bars.csv")]) == 1
-    assert "no manifest.json" in capsys.readouterr().err
+    assert main(["--bundle", str(tmp_path / "empty"), "--bars", str(bars / "bars.csv")]) == 2
+    said = capsys.readouterr().err
+    assert "no manifest.json" in said
+    assert "releases/CONTRACT/HORIZON/DIGEST" in said
 
 
 def test_read_minutes_names_what_is_wrong(tmp_path):
@@ -94,6 +96,72 @@ def test_read_minutes_names_what_is_wrong(tmp_path):
     frame.to_parquet(tmp_path / "number.parquet")
     with pytest.raises(BadInputError, match="open_time"):
         read_minutes(tmp_path / "number.parquet")
+
+
+def _csv(path, *times):
+    rows = [f"SIMH3,{time},100,101,99,100,5" for time in times]
+    path.write_text("\n".join([",".join(COLUMNS), *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_file_without_rows_or_with_a_row_without_a_time_says_so(tmp_path):
+    fine = "2023-01-05T23:00:00+00:00"
+    with pytest.raises(BadInputError, match="the file has no rows"):
+        read_minutes(_csv(tmp_path / "none.csv"))
+    with pytest.raises(BadInputError, match=r"row 2 \(of 3, the header not counted\) has no open_time"):
+        read_minutes(_csv(tmp_path / "hole.csv", fine, "", fine))
+    with pytest.raises(BadInputError, match=r"row 1 .* has no open_time"):
+        read_minutes(_csv(tmp_path / "holes.csv", ""))
+    for naive in ("2023-01-05 23:01:00", "2023-01-05", "20230105T230100"):
+        with pytest.raises(NaiveTimestampError, match=f"row 2 .* naive open_time '{naive}'; expected ISO 8601"):
+            read_minutes(_csv(tmp_path / "naive.csv", fine, naive))
+    frame = pd.DataFrame({name: ["SIMH3"] * 2 if name == "expiry" else [1.0] * 2 for name in COLUMNS})
+    frame.assign(open_time=[pd.Timestamp(fine), pd.NaT]).to_parquet(tmp_path / "hole.parquet")
+    with pytest.raises(BadInputError, match=r"row 2 .* has no open_time"):
+        read_minutes(tmp_path / "hole.parquet")
+
+
+@pytest.mark.filterwarnings("error::FutureWarning")
+def test_offsets_may_differ_from_row_to_row(tmp_path):
+    times = (
+        "2023-03-10T17:00:00-06:00",
+        "2023-03-13 17:00:00-0500",
+        "2023-03-14T22:00:00Z",
+        "2023-03-15T22:00:00.0+00",
+    )
+    read = read_minutes(_csv(tmp_path / "mixed.csv", *times))
+    expected = ["2023-03-10T23:00Z", "2023-03-13T22:00Z", "2023-03-14T22:00Z", "2023-03-15T22:00Z"]
+    assert read["open_time"].tolist() == [pd.Timestamp(time) for time in expected]
+
+
+def test_what_became_of_the_minutes_is_told(world, bundle, bars, tmp_path):
+    rows = pd.read_parquet(bars / "bars.parquet").sort_values("open_time", kind="stable")
+    rows.head(40).to_parquet(tmp_path / "session.parquet")
+    told = []
+    assert replay_file(bundle[0], tmp_path / "session.parquet", tell=told.append) == []
+    assert told[0].startswith("40 minutes fed (")
+    assert "not warm" in told[0]
+    assert "give minutes of a second one" in told[0]
+    broken = rows.reset_index(drop=True)
+    last = broken.index[-3:]
+    broken.loc[last, "high"] = broken.loc[last, "low"] - 1.0
+    broken.to_parquet(tmp_path / "broken.parquet")
+    found = replay_file(bundle[0], tmp_path / "broken.parquet", decide_from=FROM, tell=told.append)
+    assert f"{len(rows)} minutes fed" in told[1]
+    assert f"; {len(found)} predictions; " in told[1]
+    assert "quarantined_" in told[1]
+    assert f"needs {Predictor.load(bundle[0]).sessions_needed} full sessions" in told[1]
+    assert "No prediction" not in told[1]
+
+
+def test_update_refuses_what_is_neither_a_minute_nor_a_mapping(world):
+    predictor = Predictor(world.release)
+    row = world.raw.iloc[0][COLUMNS]
+    for bar in (row, None, [1.0], "SIMH3"):
+        with pytest.raises(BadInputError, match=rf"bar: {type(bar).__name__}; .*row\.to_dict\(\)"):
+            predictor.update(bar)
+    assert dict(predictor.counts) == dict(Predictor(world.release).counts)
+    assert predictor.update(row.to_dict()) is None
 
 
 def test_score_needs_the_release_columns(world):

@@ -12,6 +12,8 @@ import pytest
 
 from factory_assets.market.synthetic import write_world
 from factory_assets.models import registry
+from factory_assets.orchestration.raw_folder import accept_raw
+from factory_assets.vocabulary.home import FactoryHome
 from factory_assets_tests.end_to_end.command_line import factory, snapshot
 
 DECLARED = """
@@ -109,6 +111,77 @@ def test_a_file_that_would_overwrite_another_of_the_same_name(home, vendor):
     refused(answer, home, before, "already holds other content under ['bars.csv']", "rename")
 
 
+@pytest.mark.parametrize(
+    ("declared", "rows", "says"),
+    [
+        (
+            ("UTC", "Asia/Tokyo"),
+            ROWS.replace("15:00:00", "07:30:00"),
+            ("none of 1 raw rows is valid", "outside_session"),
+        ),
+        (('"MESH4"', '"MES 03-24"'), ROWS, ("'MES 03-24' is no expiry name",)),
+        (('expiry = "MESH4"', ""), ROWS, ("give either a fixed expiry",)),
+        (("UTC", "America"), ROWS, ("'America' is no IANA zone",)),
+        (
+            (),
+            ROWS + "2024-01-02 15:01:00{zone},100.0,99.0,99.0,100.5,7\n",
+            ("1 of 2 rows would be quarantined (50.0%, at most 1.0% may be)", ": 1. Check timezone"),
+        ),
+    ],
+)
+def test_a_wrong_declaration_is_refused_before_anything_is_copied(home, vendor, declared, rows, says):
+    (home / "raw" / "MES" / "kept.csv").unlink()
+    text = DECLARED.format(contract="MES")
+    (vendor / "declared" / "source.toml").write_text(text.replace(*declared) if declared else text, encoding="utf-8")
+    (vendor / "declared" / "bars.csv").write_text(rows.format(zone=""), encoding="utf-8")
+    before = snapshot(home)
+    answer = factory("ingest", "--contract", "MES", "--raw", str(vendor / "declared"))
+    refused(answer, home, before, *says, "source.toml")
+
+
+def test_only_spreads_hold_no_minute(home, vendor):
+    (home / "raw" / "MES" / "kept.csv").unlink()
+    text = DECLARED.format(contract="MES").replace('expiry = "MESH4"', "") + 'expiry = "expiry"\n'
+    rows = ROWS.format(zone="Z").replace("volume\n", "volume,expiry\n").replace(",7\n", ",7,MESH4-MESM4\n")
+    (vendor / "declared" / "source.toml").write_text(text, encoding="utf-8")
+    (vendor / "declared" / "bars.csv").write_text(rows, encoding="utf-8")
+    before = snapshot(home)
+    answer = factory("ingest", "--contract", "MES", "--raw", str(vendor / "declared"))
+    refused(answer, home, before, "no row of an outright delivery month among 1 rows (1 of spreads)")
+
+
+def test_a_corrected_declaration_is_taken_on_the_next_try(home, vendor):
+    (home / "raw" / "MES" / "kept.csv").unlink()
+    folder, kept = FactoryHome(home), home / "raw" / "MES"
+    declaration, right = vendor / "declared" / "source.toml", DECLARED.format(contract="MES")
+    declaration.write_text(right.replace('"open"\ntimezone', '"close"\ntimezone'), encoding="utf-8")
+    assert accept_raw(vendor / "declared", "MES", folder)[1] == 2
+    declaration.write_text(right, encoding="utf-8")
+    read, copied = accept_raw(vendor / "declared", "MES", folder)
+    assert (copied, read.minutes["open_time"].dt.strftime("%H:%M").tolist()) == (1, ["15:00"])
+    assert (kept / "source.toml").read_text(encoding="utf-8") == right
+    assert accept_raw(vendor / "declared", "MES", folder)[1] == 0
+    # A file that only the home holds would silently change its meaning with the declaration.
+    (vendor / "declared" / "bars.csv").rename(vendor / "declared" / "later.csv")
+    declaration.write_text(right.replace('"open"\ntimezone', '"close"\ntimezone'), encoding="utf-8")
+    before = snapshot(home)
+    answer = factory("ingest", "--contract", "MES", "--raw", str(vendor / "declared"))
+    refused(answer, home, before, f"Edit {kept / 'source.toml'}", "['bars.csv']")
+    declaration.write_text(right, encoding="utf-8")
+    (vendor / "declared" / "later.csv").write_text(ROWS.format(zone="Z").replace("15:00", "15:01"), encoding="utf-8")
+    assert accept_raw(vendor / "declared", "MES", folder)[1] == 1
+    assert sorted(path.name for path in kept.iterdir()) == ["bars.csv", "later.csv", "source.toml"]
+
+
+@pytest.mark.parametrize("place", ["raw", "raw/MES"])
+def test_a_file_where_the_raw_folder_belongs(home, vendor, place):
+    shutil.rmtree(home / place)
+    (home / place).write_text("a file", encoding="utf-8")
+    before = snapshot(home)
+    answer = factory("ingest", "--contract", "MES", "--raw", str(vendor / "declared"))
+    refused(answer, home, before, str(home / place), "found a file. Move it away")
+
+
 def test_another_contracts_databento_files(home, tmp_path, real_data):
     source = sorted((real_data / "MGC_databento").glob("*.dbn.zst"))
     if not source:
@@ -131,8 +204,8 @@ def test_another_contracts_databento_files(home, tmp_path, real_data):
         ("study show --contract NQ", ("NQ",)),
         ("study show --contract MES", ("no study yet", "factory study new --contract MES")),
         ("run --contract MES --horizon 7", ("horizon 7", "(5, 10, 15, 20)")),
-        ("run --contract MES --horizon twenty", ("MES|twenty", "CONTRACT|HORIZON")),
-        ("run --contract MES --horizon 5,,10", ("CONTRACT|HORIZON",)),
+        ("run --contract MES --horizon twenty", ("--horizon 'twenty'", "5,10,15,20")),
+        ("run --contract MES --horizon 5,,10", ("--horizon '5,,10'", "5,10,15,20")),
         ("run --contract MES --profile quick", ("'quick'", "fast", "standard", "full")),
         ("run --contract MES --until label", ("--until 'label'", "phases are bars, features, study, labels")),
         ("evaluate --contract MES --horizon 20", ("evaluation|MES|20", "factory run --contract MES --horizon 20")),

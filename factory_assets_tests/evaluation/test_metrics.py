@@ -16,7 +16,6 @@ from factory_assets.evaluation.metrics import (
     calibration_error,
     direction_auc,
     direction_score,
-    direction_skill,
     equal_mass_bins,
     log_loss,
     macro_f1,
@@ -90,7 +89,7 @@ def test_probability_metrics_equal_scikit_learn(resampler):
     p = rows.probabilities[touched]
     want = roc_auc_score(rows.label[touched] > 0, p[:, 2] / (p[:, 0] + p[:, 2]))
     assert direction_auc(one_fit, resampler).value == pytest.approx(want)
-    assert direction_skill(one_fit, resampler).value == pytest.approx(want - 0.5)
+    assert probability_metrics(one_fit, resampler)["direction_skill"].value == pytest.approx(want - 0.5)
 
 
 def test_direction_score_is_the_lean_beyond_the_training_parts():
@@ -208,7 +207,7 @@ def test_direction_skill_of_fits_that_know_nothing_is_near_zero_where_the_usual_
     worlds = 200
     for _ in range(worlds):
         rows = _cross_fitted(rng, lookbacks=lookbacks)
-        estimate = direction_skill(rows, r)
+        estimate = direction_auc(rows, r).shifted(-0.5)
         ours.append(estimate.value)
         above, below = above + (estimate.low > 0), below + (estimate.high < 0)
         pooled.append(_plain_auc(rows) - 0.5)
@@ -230,11 +229,11 @@ def test_direction_skill_of_fits_that_know_nothing_is_near_zero_where_the_usual_
 def test_direction_skill_finds_a_planted_state_in_cross_fitted_rows():
     r = SessionResampler.of(48, resamples=200, confidence=0.98, seed=1)
     rng = np.random.default_rng(12)
-    assert all(direction_skill(_cross_fitted(rng, drift=0.15), r).low > 0 for _ in range(5))
+    assert all(direction_auc(_cross_fitted(rng, drift=0.15), r).low > 0.5 for _ in range(5))
 
 
 def test_planted_knowledge_has_positive_direction_skill(resampler):
-    assert direction_skill(_rows(5, knowledge=0.6), resampler).low > 0
+    assert direction_auc(_rows(5, knowledge=0.6), resampler).low > 0.5
 
 
 def test_rows_that_are_no_probabilities_are_refused():
@@ -315,4 +314,4 @@ def test_all_probability_metrics_are_there(resampler):
     metrics = probability_metrics(_rows(), resampler)
     assert set(metrics) == {"log_loss", "brier", "calibration_error", "macro_f1", "direction_auc", "direction_skill"}
     assert all(m.low <= m.value <= m.high for m in metrics.values())
-    assert metrics["direction_skill"] == direction_skill(_rows(), resampler)
+    assert metrics["direction_skill"] == metrics["direction_auc"].shifted(-0.5)

@@ -127,15 +127,6 @@ def test_buy_and_hold_is_marked_over_the_periods_sessions(oof):
     assert (flat["net_pnl_dollars"], flat["trades"], flat["max_drawdown_dollars"]) == (0, 0, 0)
 
 
-def test_calibration_bins_hold_every_row_and_their_shares(oof):
-    frame = models(world(), "oof")["knowing"]
-    curve = oof.calibration[(oof.calibration["model"] == "knowing") & (oof.calibration["outcome"] == 1)]
-    assert curve["rows"].sum() == len(frame)
-    weight = curve["rows"] / len(frame)
-    assert (curve["mean_probability"] * weight).sum() == pytest.approx(frame["p_up"].mean())
-    assert (curve["observed_share"] * weight).sum() == pytest.approx((frame["label"] == 1).mean())
-
-
 def test_same_seed_same_table(oof):
     again = evaluate(models(world(), "oof"), **world().arguments("oof"))
     pd.testing.assert_frame_equal(again.table, oof.table)

@@ -107,3 +107,8 @@ def test_mixed_or_unknown_timeframes_are_refused():
 
 def test_change_over_more_bars_than_there_are_is_masked():
     assert np.isnan(log_change(np.array([1.0, 2.0]), 5)).all()
+
+
+def test_one_name_that_is_no_sequence_is_refused_as_such():
+    with pytest.raises(BadInputError, match=r"write \['log_return_10'\]"):
+        compute(bars(), "log_return_10")

@@ -8,44 +8,40 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from factory_assets.indicators import ewm_mean, ewm_settle_bars, ewm_std
+from factory_assets.indicators import ewm_settle_bars, ewm_std
 from factory_assets.vocabulary.errors import BadInputError
 
 
 def _naive(values, span):
-    """Mean and corrected deviation of the whole past with explicit weights, row by row."""
+    """Corrected deviation of the whole past with explicit weights, row by row."""
     decay = 1 - 2 / (span + 1)
     out = []
     for i in range(len(values)):
         pairs = [(decay ** (i - k), values[k]) for k in range(i + 1) if not math.isnan(values[k])]
         if len(pairs) < span:
-            out.append((math.nan, math.nan))
+            out.append(math.nan)
             continue
         total = math.fsum(w for w, _ in pairs)
         mean = math.fsum(w * y for w, y in pairs) / total
         spread = math.fsum(w * (y - mean) ** 2 for w, y in pairs) / total
         correction = total**2 / (total**2 - math.fsum(w * w for w, _ in pairs))
-        out.append((mean, math.sqrt(spread * correction)))
-    return np.array(out).T
+        out.append(math.sqrt(spread * correction))
+    return np.array(out)
 
 
 @pytest.mark.parametrize("span", [2, 5, 20])
 def test_equals_explicit_weights_and_pandas(span):
     values = np.random.default_rng(span).normal(size=120)
     values[[0, 31, 32]] = np.nan
-    mean, std = _naive(list(values), span)
-    np.testing.assert_allclose(ewm_mean(values, span), mean, rtol=1e-11, atol=1e-14)
-    np.testing.assert_allclose(ewm_std(values, span), std, rtol=1e-11, atol=1e-14)
+    np.testing.assert_allclose(ewm_std(values, span), _naive(list(values), span), rtol=1e-11, atol=1e-14)
     theirs = pd.Series(values).ewm(span=span, min_periods=span)
-    np.testing.assert_allclose(ewm_mean(values, span), theirs.mean(), rtol=1e-10, atol=1e-13)
     np.testing.assert_allclose(ewm_std(values, span), theirs.std(), rtol=1e-10, atol=1e-13)
 
 
 def test_by_hand():
-    # Span 3: weights 1, 1/2. Mean of (2, 5) is (1 + 5) / 1.5 = 4; flat rows have no spread.
-    assert ewm_mean([2.0, 2.0, 2.0], 3)[2] == 2.0
+    # Span 3: weights 1, 2, 4 of (0, 0, 7): mean 4, squared deviations 16 + 2 * 16 + 4 * 9 = 84, over 7 - 21 / 7 = 4.
     assert ewm_std([2.0, 2.0, 2.0], 3)[2] == 0.0
-    assert ewm_mean([0.0, 2.0, 5.0], 3)[2] == pytest.approx((0.0 * 0.25 + 2.0 * 0.5 + 5.0) / 1.75)
+    assert ewm_std([0.0, 0.0, 7.0], 3)[2] == pytest.approx(math.sqrt(21.0))
 
 
 def test_start_of_history_is_forgotten_after_the_settle_length():
@@ -66,4 +62,3 @@ def test_follows_scale(values, factor):
 def test_refuses_a_span_without_spread():
     with pytest.raises(BadInputError, match="at least 2 rows, got 1"):
         ewm_std([1.0], 1)
-    np.testing.assert_array_equal(ewm_mean([3.0, 4.0], 1), [3.0, 4.0])

@@ -1,5 +1,6 @@
 """CSV and Parquet by declaration: conventions, known values, and messages that name file, line and remedy."""
 
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -142,7 +143,6 @@ def test_the_real_ninjatrader_file(real_data: Path, tmp_path: Path) -> None:
         (ROWS.splitlines()[0] + "\n", {}, BadInputError, "no rows"),
         ("", {}, BadInputError, "Empty CSV"),
         (ROWS, {"expiry": "MGCG6"}, ForeignContractError, "MGCG6.*not MES"),
-        (ROWS, {"expiry": "U6"}, BadInputError, "no expiry names"),
         ("t,o,h,l,c,v\n2026-11-01 01:30:00,1,1,1,1,1\n", {"timezone": "America/Chicago"}, BadInputError, "repeats"),
     ],
 )  # fmt: skip
@@ -193,6 +193,16 @@ def test_folders_that_cannot_be_read(tmp_path: Path) -> None:
         ({"format": "xlsx"}, "format: expected one of"),
         ({"format": None}, "missing key 'format'"),
         ({"expiry": None}, "either a fixed expiry"),
+        ({"expiry": "U6"}, "expiry: 'U6' is no expiry name"),
+        ({"expiry": "MES 09-26"}, "expiry: 'MES 09-26' is no expiry name.*'MESU6' for September 2026"),
+        ({"timezone": "America"}, "'America' is no IANA zone"),
+        ({"time_format": "%Y%m%d %"}, "time_format: .*stray %"),
+        ({"time_format": "%Y%Q"}, "time_format: .*bad directive"),
+        ({"time_format": "%Y%m%Y"}, "time_format: .*redefinition"),
+        ({"delimiter": "é"}, "delimiter: expected one character of ASCII"),
+        ({"delimiter": '"'}, "delimiter: expected one character of ASCII"),
+        ({"delimiter": "\n"}, "delimiter: expected one character of ASCII"),
+        ({"columns": BASE["columns"] | {"low": "h"}}, r"\[columns\] 'h': named for high and low"),
         ({"columns": {"time": "t", "price": "p"}}, r"unknown key 'price'.*missing 'open'"),
         ({"header": False}, "a column number from 1"),
         ({"time_format": "unix"}, "time_format: expected"),
@@ -249,6 +259,8 @@ def test_bad_parquet(tmp_path: Path) -> None:
         read_folder(parquet(tmp_path, naive, timezone=None), MES)
     with pytest.raises(BadInputError, match=r"close = 'c' has type string, expected a number"):
         read_folder(parquet(tmp_path, naive.set_column(4, "c", pa.array(["x"]))), MES)
+    with pytest.raises(BadInputError, match="no column 'c' for close, but several"):
+        read_folder(parquet(tmp_path, naive.append_column("c", naive["c"])), MES)
     with pytest.raises(BadInputError, match="no column 'v' for volume"):
         read_folder(parquet(tmp_path, naive.drop_columns(["v"])), MES)
     whole = (parquet(tmp_path, naive) / "a.parquet").read_bytes()
@@ -271,8 +283,101 @@ def test_the_proposed_text_is_a_declaration_that_reads_the_file(tmp_path: Path) 
     (tmp_path / "a.csv").write_text(ROWS, encoding="utf-8")
     with pytest.raises(AmbiguousFormatError) as caught:
         detect(tmp_path, MES)
-    (tmp_path / "source.toml").write_text(str(caught.value).split("\n\n", 1)[1], encoding="utf-8")
+    text = template(caught.value)
+    assert "expiry" not in tomllib.loads(text), "no file of these columns can name its delivery month"
+    (tmp_path / "source.toml").write_text(text.replace("# expiry", "expiry"), encoding="utf-8")
     assert times(read_folder(tmp_path, MES))[0] == "2026-06-01T14:00:00+0000"
+
+
+def template(problem: AmbiguousFormatError) -> str:
+    return str(problem).split("\n\n", 1)[1]
+
+
+@pytest.mark.parametrize(
+    ("text", "columns", "time_format"),
+    [
+        (
+            '"expiry","open_time","open","high","low","close","volume"\n"MESU6","2026-06-01 14:00:00",1,1,1,1,1\n',
+            {"expiry": "expiry", "time": "open_time", **{n: n for n in ("open", "high", "low", "close", "volume")}},
+            "iso8601",
+        ),
+        (
+            "Date;Time;Volume;Close;Low;High;Open;Symbol\n20260601;1400;1;1;1;1;1;MESU6\n",
+            {n: n.title() for n in ("date", "time", "open", "high", "low", "close", "volume")} | {"expiry": "Symbol"},
+            None,
+        ),
+        (
+            "Date,Stamp,Open,High,Low,Last,Volume\n",
+            {"time": "Date", "close": "Last", **{n: n.title() for n in ("open", "high", "low", "volume")}},
+            None,
+        ),
+        ('a "b"\\,o\n', {"time": 'a "b"\\', "open": "o"}, None),
+        (
+            "2026-06-01,14:00:00,1,1,1,1,1\n",
+            {n: k for k, n in enumerate(("date", "time", "open", "high", "low", "close", "volume"), start=1)},
+            "iso8601",
+        ),
+        ("20260601 140000;1;1\n", {"time": 1, "open": 2, "high": 3}, None),
+    ],
+)  # fmt: skip
+def test_the_proposed_text_is_toml_that_says_only_what_the_file_shows(
+    tmp_path: Path, text: str, columns: dict[str, object], time_format: str | None
+) -> None:
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(AmbiguousFormatError) as caught:
+        detect(tmp_path, MES)
+    proposed = tomllib.loads(template(caught.value))
+    assert proposed["columns"] == columns
+    assert proposed.get("time_format") == time_format
+    assert "expiry" not in proposed
+    assert ("# expiry = " in template(caught.value)) == ("expiry" not in columns)
+
+
+def test_the_proposal_for_parquet_names_its_columns(tmp_path: Path) -> None:
+    names = ("Timestamp", "Open", "High", "Low", "Close", "Volume", "Contract")
+    pq.write_table(pa.table({name: pa.array([1]) for name in names}), tmp_path / "a.parquet")
+    with pytest.raises(AmbiguousFormatError) as caught:
+        detect(tmp_path, MES)
+    proposed = tomllib.loads(template(caught.value))
+    assert list(proposed["columns"].values()) == list(names)
+    assert "time_format" not in proposed
+
+
+def test_names_that_are_no_expiry_are_refused_and_not_taken_for_spreads(tmp_path: Path) -> None:
+    rows = "t,o,h,l,c,v,e\n2026-06-01T14:00:00Z,1,1,1,1,1,MESU6\n2026-06-01T14:01:00Z,1,1,1,1,1,{name}\n"
+    by_column = {"expiry": None, "columns": BASE["columns"] | {"expiry": "e"}}
+    for name in ("MES 09-26", "MES-09", "MESU6-XX", "MES+U6", "MES"):
+        with pytest.raises(BadInputError, match=r"a\.csv: \['.*'\] \(1 names\) are no expiry names"):
+            read_folder(folder(tmp_path, rows.format(name=name), **by_column), MES)
+    for name in ("MESU6-MESZ6", "MESU6+MESZ6", "MESU6 MESZ6", "MES:BF U6-Z6-H7"):
+        assert read_folder(folder(tmp_path, rows.format(name=name), **by_column), MES).counts["spread_rows"] == 1
+    with pytest.raises(ForeignContractError, match="NQU6-NQZ6"):
+        read_folder(folder(tmp_path, rows.format(name="NQU6-NQZ6"), **by_column), MES)
+
+
+@pytest.mark.parametrize("time_format", ["epoch_s", "epoch_ms", "epoch_us", "epoch_ns"])
+def test_numbers_that_are_no_time(tmp_path: Path, time_format: str) -> None:
+    for stamp in ("9" * 20, "9" * 40, "-" + "9" * 20, "1e300"):
+        text = f"t,o,h,l,c,v\n0,1,1,1,1,1\n{stamp},1,1,1,1,1\n"
+        with pytest.raises(BadInputError, match=f"line 3 has '{stamp}'"):
+            read_folder(folder(tmp_path, text, time_format=time_format), MES)
+
+
+def test_headers_that_cannot_be_told_apart(tmp_path: Path) -> None:
+    with pytest.raises(BadInputError, match="no column for low = 'o2', close = 'c', or several"):
+        read_folder(folder(tmp_path, ROWS.replace("t,o,h,l", "t,o,h,c"), columns=BASE["columns"] | {"low": "o2"}), MES)
+    quoted = ROWS.replace("t,o,", '"t, local","o",')
+    found = read_folder(folder(tmp_path, quoted, columns=BASE["columns"] | {"time": "t, local"}), MES)
+    assert len(found.minutes) == 2
+
+
+def test_links_to_nothing(tmp_path: Path) -> None:
+    folder(tmp_path)
+    (tmp_path / "notes.md").symlink_to(tmp_path / "absent.md")
+    assert read_folder(tmp_path, MES).counts["files_ignored"] == 1
+    (tmp_path / "b.csv").symlink_to(tmp_path / "absent.csv")
+    with pytest.raises(BadInputError, match=r"links to nothing: \['b\.csv'\]"):
+        read_folder(tmp_path, MES)
 
 
 def test_parquet_is_ambiguous_too(tmp_path: Path) -> None:

@@ -78,7 +78,7 @@ def test_no_body_goes_around_its_declaration():
     folder = Path(orchestration.__file__).parent
     around = [
         path.name
-        for path in [*sorted((folder / "assets").glob("*.py")), folder / "samples.py"]
+        for path in [*sorted((folder / "assets").glob("*.py")), folder / "partition_samples.py"]
         if re.search(
             r"factory\.settings|load_settings|settings_in_force|FactorySettings|\w+Settings\(", path.read_text()
         )

@@ -9,8 +9,8 @@ import dagster as dg
 import pytest
 
 from factory_assets.orchestration.build import build_definitions
+from factory_assets.orchestration.check_meanings import MEANINGS
 from factory_assets.orchestration.code_version import code_version
-from factory_assets.orchestration.invariants import MEANINGS
 from factory_assets.orchestration.jobs import CONTRACT_JOB, HORIZON_JOB, SEALED
 from factory_assets.orchestration.no_implicit_io import NoImplicitIO
 from factory_assets.orchestration.outputs import CATALOGUE

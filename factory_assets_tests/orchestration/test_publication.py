@@ -265,6 +265,20 @@ def test_in_a_range_each_partition_shows_its_own_hash(probe):
     assert len(set(shown.values())) == 3
 
 
+def test_a_range_of_horizons_runs_each_and_a_reversed_one_says_that_it_is_empty(probe):
+    assert probe.run(SOURCE.name, SIDE, key="MES").success
+    span = {"dagster/asset_partition_range_start": "MES|10", "dagster/asset_partition_range_end": "MES|20"}
+    result = probe.run("probe_by_horizon", key=None, job="", **span)
+    assert result.success
+    assert materialized(result) == {("probe_by_horizon", f"MES|{bars}") for bars in (10, 15, 20)}
+
+    reversed_span = {"dagster/asset_partition_range_start": "MES|20", "dagster/asset_partition_range_end": "MES|10"}
+    result = probe.run("probe_by_horizon", key=None, job="", **reversed_span)
+    assert not result.success
+    assert message(result).startswith("no partition from MES|20 to MES|10: the range is empty")
+    assert materialized(result) == set()
+
+
 def test_two_inputs_of_different_versions_of_one_ancestor_are_refused_across_runs(probe):
     probe.make(SOURCE.name, SIDE, value=1.0)
     probe.make("probe_left")

@@ -37,19 +37,6 @@ def test_cuts_are_70_15_15_of_the_sessions(sessions, cuts):
     assert study.test_first_day == days[cuts[0] + cuts[1]]
     assert study.end_day == study.test_last_day == days[-1]
     assert study.opened_at == _clock()
-    assert np.unique(study.periods_of(days), return_counts=True)[1].tolist() == [cuts[2], cuts[0], cuts[1]]
-
-
-def test_periods_at_their_edges():
-    study = study_of(10, 4, 3)
-    day = FIRST_DAY
-    expected = {-1: "before", 0: "train", 9: "train", 10: "val", 13: "val", 14: "test", 16: "test", 17: "forward"}
-    assert {offset: study.period_of(day + offset) for offset in expected} == expected
-
-
-def test_a_session_between_two_cut_dates_belongs_to_the_earlier_period():
-    study = dataclasses.replace(study_of(10, 4, 3), val_first_day=FIRST_DAY + 11, val_sessions=3)
-    assert study.period_of(FIRST_DAY + 10) == "train"
 
 
 def test_file_round_trip_keeps_the_digest():

@@ -318,8 +318,6 @@ def test_partitions_lists_what_was_published(tmp_path):
     assert store.partitions("splits", "splits") == [PartitionKey("MGC", 5), MGC_20]
     assert store.partitions("splits", "nothing") == []
     assert store.tables() == [("market", "bars_5min"), ("splits", "splits")]
-    both = store.read_tables("bars_5min", [MES, MGC], columns=["close"])
-    assert {key: loaded.table.num_rows for key, loaded in both.items()} == {MES: 60, MGC: 60}
 
 
 def test_folders_that_are_not_the_stores_are_ignored(tmp_path):

@@ -8,6 +8,7 @@ Neighbours: :mod:`factory_assets.market.readers.detection` proposes a declaratio
 
 import hashlib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -16,6 +17,9 @@ from types import MappingProxyType
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+import pandas as pd
+
+from factory_assets.market.expiry import parse_expiry
 from factory_assets.vocabulary.errors import BadInputError
 
 DECLARATION_FILE = "source.toml"
@@ -86,15 +90,21 @@ class Declaration:
 
     def to_toml(self) -> str:
         """Text of the ``source.toml`` that declares this."""
-        quoted = {f.name: json.dumps(getattr(self, f.name)) for f in fields(self) if f.name != "columns"}
+        quoted = {f.name: toml_value(getattr(self, f.name)) for f in fields(self) if f.name != "columns"}
         if self.format == "databento_dbn":
             quoted = {name: quoted[name] for name in ("format", "contract")}
         elif self.format == "parquet":
             quoted = {name: text for name, text in quoted.items() if name not in {"delimiter", "header"}}
         lines = [f"{name} = {text}" for name, text in quoted.items() if text != '""']
         if self.columns:
-            lines += ["", "[columns]", *(f"{name} = {json.dumps(place)}" for name, place in self.columns.items())]
+            lines += ["", "[columns]", *(f"{name} = {toml_value(place)}" for name, place in self.columns.items())]
         return "\n".join(lines) + "\n"
+
+
+def toml_value(value: str | int | bool) -> str:
+    """Text of one value in a TOML file."""
+    # JSON and TOML write strings alike, but for two escapes: pairs of surrogates, and the delete character.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def load_declaration(folder: Path) -> Declaration | None:
@@ -163,21 +173,35 @@ def _problems(declaration: Declaration, content: Mapping[str, Any]) -> list[str]
         problems.append(f"volume: expected one of {VOLUME_MEANINGS}, got {declaration.volume!r}")
     if declaration.timezone:
         problems += _zone_problem(declaration.timezone)
-    if declaration.time_format not in {ISO_TIME, *TIME_FORMATS_EPOCH} and "%" not in declaration.time_format:
+    if declaration.time_format not in {ISO_TIME, *TIME_FORMATS_EPOCH}:
+        problems += _pattern_problem(declaration.time_format)
+    mark = declaration.delimiter
+    if declaration.format == "csv" and (len(mark) != 1 or not mark.isascii() or mark in '"\r\n\0'):
+        problems.append(f"delimiter: expected one character of ASCII, no quote and no line end, got {mark!r}")
+    if declaration.expiry and parse_expiry(declaration.expiry) is None:
         problems.append(
-            f"time_format: expected '{ISO_TIME}', one of {sorted(TIME_FORMATS_EPOCH)} or a strptime pattern, "
-            f"got {declaration.time_format!r}"
+            f"expiry: {declaration.expiry!r} is no expiry name; expected the product, a month code and the year, "
+            f"e.g. '{declaration.contract or 'MES'}U6' for September 2026"
         )
-    if declaration.format == "csv" and len(declaration.delimiter) != 1:
-        problems.append(f"delimiter: expected one character, got {declaration.delimiter!r}")
     return problems + _column_problems(declaration)
 
 
 def _zone_problem(name: str) -> list[str]:
     try:
         ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones, as "America"
         return [f"timezone: {name!r} is no IANA zone (examples: 'UTC', 'America/New_York', 'EST')"]
+    return []
+
+
+def _pattern_problem(pattern: str) -> list[str]:
+    expected = f"time_format: expected '{ISO_TIME}', one of {sorted(TIME_FORMATS_EPOCH)} or a strptime pattern"
+    if "%" not in pattern:
+        return [f"{expected}, got {pattern!r}"]
+    try:
+        pd.to_datetime(pd.Series(["x"]), format=pattern, errors="coerce")
+    except (ValueError, re.error) as problem:
+        return [f"{expected}, got {pattern!r}: {problem}"]
     return []
 
 
@@ -194,6 +218,14 @@ def _column_problems(declaration: Declaration) -> list[str]:
         )
         if not fits:
             problems.append(f"[columns] {key}: expected {kind}, got {place!r}")
+    fields_of: dict[str, list[str]] = {}
+    for key, place in columns.items():
+        fields_of.setdefault(repr(place), []).append(key)
+    problems += [
+        f"[columns] {place}: named for {' and '.join(keys)}; a column means one thing"
+        for place, keys in fields_of.items()
+        if len(keys) > 1
+    ]
     if columns and ("expiry" in columns) == bool(declaration.expiry):
         problems.append('expiry: give either a fixed expiry = "MESU6" or a column [columns] expiry, one of the two')
     if "date" in columns and declaration.time_format in TIME_FORMATS_EPOCH:

@@ -1,7 +1,8 @@
 """Delimited text files (CSV and its relatives) by a declared column mapping."""
 
+import csv
 import re
-from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -76,7 +77,7 @@ def _table(path: Path, declaration: Declaration) -> pa.Table:
 def _first_line_width(path: Path, declaration: Declaration) -> list[str]:
     with path.open(encoding="utf-8-sig") as stream:
         first = next((line for line in stream if line.strip()), "").rstrip("\r\n")
-    fields = [name.strip('"') for name in first.split(declaration.delimiter)]
+    fields = _fields(first, declaration.delimiter)
     return fields if declaration.header else [f"f{number}" for number in range(len(fields))]
 
 
@@ -86,15 +87,15 @@ def _places(table: pa.Table, declaration: Declaration, path: Path) -> dict[str, 
     missing: list[str] = []
     for field, place in declaration.columns.items():
         name = f"f{place - 1}" if isinstance(place, int) else place
-        if name in table.column_names:
+        if table.column_names.count(name) == 1:
             places[field] = name
         else:
             missing.append(f"{field} = {place!r}")
     if missing:
         found = table.column_names if declaration.header else f"{table.num_columns} columns"
         raise BadInputError(
-            f"{path}: no column for {', '.join(missing)}; the file has {found}. Correct [columns], delimiter or header "
-            "in source.toml."
+            f"{path}: no column for {', '.join(missing)}, or several; the file has {found}. Correct [columns], "
+            "delimiter or header in source.toml."
         )
     return places
 
@@ -136,7 +137,38 @@ def _text(column: pa.ChunkedArray) -> pd.Series:
     return pd.Series(pc.utf8_trim_whitespace(column).to_pandas(), dtype=object).reset_index(drop=True)
 
 
-def sniff(path: Path) -> Mapping[str, str]:
+def _fields(line: str, delimiter: str) -> list[str]:
+    """Fields of one line, without their quotes."""
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return line.split(delimiter)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sniffed:
+    """What the first lines of a text file show.
+
+    Attributes
+    ----------
+    delimiter : str
+        The likeliest field separator.
+    header : bool
+        Whether the first line holds no number.
+    first, sample : tuple of str
+        Fields of the first line, and of a line below it (the first itself if there is no other).
+    sample_line : str
+        The line of ``sample`` as it stands.
+    """
+
+    delimiter: str
+    header: bool
+    first: tuple[str, ...]
+    sample: tuple[str, ...]
+    sample_line: str
+
+
+def sniff(path: Path) -> Sniffed:
     """What the first lines of a text file show: delimiter, header, fields. Evidence for a person, not a decision.
 
     Raises
@@ -153,5 +185,6 @@ def sniff(path: Path) -> Mapping[str, str]:
         raise BadInputError(f"{path}: empty file. Remove it or export it again.")
     counts = {mark: lines[0].count(mark) for mark in (";", ",", "\t", "|")}
     delimiter = max(counts, key=lambda mark: counts[mark])
-    header = not any(character.isdigit() for character in lines[0])
-    return {"delimiter": delimiter, "header": str(header).lower(), "first": lines[0], "sample": lines[-1]}
+    first, sample = (tuple(_fields(line, delimiter)) for line in (lines[0], lines[-1]))
+    header = not any(_is_number(name.strip()) for name in first)
+    return Sniffed(delimiter=delimiter, header=header, first=first, sample=sample, sample_line=lines[-1])

@@ -5,17 +5,41 @@ zone; two vendors write the same shape with different meanings. So for them dete
 with the text to put into ``source.toml``.
 """
 
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from factory_assets.market.readers.databento import dbn_metadata
-from factory_assets.market.readers.declaration import DECLARATION_FILE, FORMATS, Declaration
+from factory_assets.market.readers.declaration import (
+    DECLARATION_FILE,
+    FORMATS,
+    REQUIRED_COLUMNS,
+    Declaration,
+    toml_value,
+)
 from factory_assets.market.readers.delimited import sniff
 from factory_assets.vocabulary.errors import AmbiguousFormatError, BadInputError
 from factory_assets.vocabulary.instruments import Instrument
+
+_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]|$)")
+_USUAL_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "time": ("open_time", "time", "timestamp", "datetime"),
+        "date": ("date",),
+        "open": ("open",),
+        "high": ("high",),
+        "low": ("low",),
+        "close": ("close", "last"),
+        "volume": ("volume",),
+        "expiry": ("expiry", "symbol", "contract"),
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,18 +77,18 @@ def detect(folder: Path, instrument: Instrument) -> Detection:
             "Databento stamps ohlcv-1m records with the bar's open in UTC and counts volume in contracts",
         )
         return Detection(declaration=Declaration(format=format_name, contract=instrument.symbol), evidence=evidence)
-    seen, proposal = _csv_evidence(first) if format_name == "csv" else _parquet_evidence(first)
+    evidence_of = _csv_evidence if format_name == "csv" else _parquet_evidence
+    seen, proposal = evidence_of(first, instrument)
     raise AmbiguousFormatError(
         f"{folder}: {len(files)} {format_name} files and no {DECLARATION_FILE}. {seen} Nothing in the files proves "
         "whether a row is stamped with the open or the close of its minute, in which time zone, and what volume "
-        f"counts; vendors differ. Write {folder / DECLARATION_FILE} with:\n\n"
+        f"counts; vendors differ. Write {folder / DECLARATION_FILE} with (check every line, fill in what is commented "
+        "out):\n\n"
         f'format = "{format_name}"\n'
-        f'contract = "{instrument.symbol}"\n'
+        f"contract = {toml_value(instrument.symbol)}\n"
         'bar_label = "open"          # or "close"\n'
         'timezone = "UTC"            # or the zone the vendor writes, e.g. "America/New_York"\n'
         'volume = "contracts"        # or "ticks"\n'
-        f'expiry = "{instrument.symbol}{instrument.delivery_months[0]}6"'
-        "            # the delivery month of all rows; remove it if [columns] names an expiry column\n"
         f"{proposal}"
     )
 
@@ -80,6 +104,16 @@ def data_files(folder: Path) -> tuple[str, list[Path]]:
     if not folder.is_dir():
         what = "is a file; expected the folder that holds it" if folder.exists() else "no such folder"
         raise BadInputError(f"{folder}: {what}. Give the folder with the raw files of one contract.")
+    suffixes_known = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes)
+    broken = [
+        p.name
+        for p in sorted(folder.iterdir())
+        if p.is_symlink() and not p.exists() and (_is_data(p, suffixes_known) or p.name == DECLARATION_FILE)
+    ]
+    if broken:
+        raise BadInputError(
+            f"{folder}: links to nothing: {broken[:5]}. Restore the files they point to, or remove them."
+        )
     found = {
         name: files
         for name, suffixes in FORMATS.items()
@@ -107,35 +141,84 @@ def _is_data(path: Path, suffixes: tuple[str, ...]) -> bool:
     return not name.startswith((".", "readme")) and name.endswith(suffixes)
 
 
-def _csv_evidence(path: Path) -> tuple[str, str]:
+def _csv_evidence(path: Path, instrument: Instrument) -> tuple[str, str]:
     facts = sniff(path)
     seen = (
-        f"{path.name} looks delimited by {facts['delimiter']!r}, header {facts['header']}; a row: {facts['sample']!r}."
+        f"{path.name} looks delimited by {facts.delimiter!r}, header {str(facts.header).lower()}; a row: "
+        f"{facts.sample_line!r}."
     )
-    delimiter = facts["delimiter"].replace("\t", "\\t")
-    header = facts["header"] == "true"
+    found: dict[str, str | int]
+    if facts.header:
+        found = dict(_named(facts.first))
+        shown = facts.sample if facts.sample != facts.first else ()
+    else:
+        apart = len(facts.first) > len(REQUIRED_COLUMNS) and ":" in facts.first[1]
+        fields = ("date", *REQUIRED_COLUMNS) if apart else REQUIRED_COLUMNS
+        found = {field: number for number, field in enumerate(fields, start=1) if number <= len(facts.first)}
+        shown = facts.sample
+    numbers = [facts.first.index(place) if isinstance(place, str) else place - 1 for place in _stamps(found)]
+    stamp = " ".join(shown[number].strip() for number in numbers if number < len(shown))
     lines = [
-        f'delimiter = "{delimiter}"',
-        f"header = {facts['header']}",
-        'time_format = "iso8601"     # or a strptime pattern such as "%Y%m%d %H%M%S", or "epoch_s"',
-        "",
-        "[columns]                   # " + ("names in the header" if header else "column numbers, the first is 1"),
+        f"delimiter = {toml_value(facts.delimiter)}",
+        f"header = {toml_value(facts.header)}",
+        'time_format = "iso8601"'
+        if _ISO_DATE.match(stamp)
+        else "# time_format = ...          # to be filled in: a strptime pattern such as '%Y%m%d %H%M%S', or 'epoch_s';"
+        f" the times look like {stamp!a}",
     ]
-    names = facts["first"].split(facts["delimiter"])
-    for position, field in enumerate(("time", "open", "high", "low", "close", "volume")):
-        lines.append(
-            f'{field} = "{names[position].strip()}"'
-            if header and position < len(names)
-            else f"{field} = {position + 1}"
-        )
-    return seen, "\n".join(lines)
+    heading = "[columns]                   # " + ("names in the header" if facts.header else "numbers, the first is 1")
+    return seen, _template(lines, heading, found, instrument)
 
 
-def _parquet_evidence(path: Path) -> tuple[str, str]:
+def _parquet_evidence(path: Path, instrument: Instrument) -> tuple[str, str]:
     try:
         schema = pq.read_schema(path)
     except (pa.ArrowException, OSError) as problem:
         raise BadInputError(f"{path}: not a whole Parquet file: {problem}. Export it again.") from problem
     listing = ", ".join(f"{field.name} ({field.type})" for field in schema)
-    fields = [f'{field} = "{field}"' for field in ("time", "open", "high", "low", "close", "volume")]
-    return f"{path.name} has the columns {listing}.", "\n".join(["", "[columns]", *fields])
+    found: dict[str, str | int] = dict(_named(schema.names))
+    stamped = all(pa.types.is_timestamp(schema.types[schema.names.index(place)]) for place in _stamps(found))
+    pattern = (
+        "# time_format = ...          # to be filled in unless 'iso8601': a strptime pattern, or 'epoch_s' and so on"
+    )
+    lines = [] if stamped else [pattern]
+    return f"{path.name} has the columns {listing}.", _template(lines, "[columns]", found, instrument)
+
+
+def _named(names: Sequence[str]) -> dict[str, str]:
+    """Column of each field by its usual names in any case; what is left takes the other columns in their order."""
+    free = {name.strip().lower(): name for name in reversed(names)}
+    found: dict[str, str] = {}
+    for field, usual in _USUAL_NAMES.items():
+        known = next((free.pop(name) for name in usual if name in free), None)
+        if known is not None:
+            found[field] = known
+    if "time" not in found and "date" in found:
+        found["time"] = found.pop("date")
+    elif "date" in found and found["time"].strip().lower() != "time":
+        del found["date"]  # a timestamp or open_time is whole by itself
+    left = [name for name in names if name not in found.values() and name.strip().lower() not in {"", "date"}]
+    for field in REQUIRED_COLUMNS:
+        if field not in found and left:
+            found[field] = left.pop(0)
+    return found
+
+
+def _stamps(found: Mapping[str, str | int]) -> list[Any]:
+    return [found[field] for field in ("date", "time") if field in found]
+
+
+def _template(lines: list[str], heading: str, found: Mapping[str, str | int], instrument: Instrument) -> str:
+    """The rest of the text to declare; what nobody can know from the files stays a comment."""
+    month = f"{instrument.symbol}{instrument.delivery_months[0]}6"
+    if "expiry" not in found:
+        lines = [
+            *lines,
+            f'# expiry = "{month}"         # to be filled in: the delivery month of all rows, unless a column names it',
+        ]
+    wanted = [field for field in ("date", *REQUIRED_COLUMNS, "expiry") if field in found or field in REQUIRED_COLUMNS]
+    columns = [
+        f"{field} = {toml_value(found[field])}" if field in found else f"# {field} = ...   # no column is left for it"
+        for field in wanted
+    ]
+    return "\n".join([*lines, "", heading, *columns]) + "\n"

@@ -87,7 +87,9 @@ def read_folder(folder: Path, instrument: Instrument) -> RawRead:
     """
     declaration, files = declaration_of(folder, instrument)
     parts = [read_file(path, instrument, declaration) for path in files]
-    ignored = sum(1 for path in folder.iterdir() if path.is_file() and path not in set(files))
+    read = set(files)
+    # A link to nothing is no file, but it was there to be counted.
+    ignored = sum(1 for path in folder.iterdir() if not path.is_dir() and path not in read)
     return assemble(files, parts, declaration, files_ignored=ignored - (folder / DECLARATION_FILE).is_file())
 
 

@@ -51,8 +51,9 @@ def read_parquet(path: Path, instrument: Instrument, declaration: Declaration) -
 def _check_columns(schema: pa.Schema, declaration: Declaration, path: Path) -> None:
     problems = []
     for field, place in declaration.columns.items():
-        if place not in schema.names:
-            problems.append(f"no column {place!r} for {field}")
+        if schema.names.count(place) != 1:
+            several = ", but several" if place in schema.names else ""
+            problems.append(f"no column {place!r} for {field}{several}")
             continue
         kind = schema.field(str(place)).type
         number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)

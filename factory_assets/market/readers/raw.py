@@ -15,7 +15,9 @@ from factory_assets.vocabulary.errors import BadInputError, ForeignContractError
 from factory_assets.vocabulary.frames import from_us
 from factory_assets.vocabulary.instruments import Instrument
 
-_LEGS = re.compile(r"[-: ]+")
+_LEGS = re.compile(r"[-+: ]+")
+# Combinations the exchange names by strategy and months, as "MGC:BF G3-J3-M3".
+_STRATEGY = re.compile(r"(?P<root>[A-Z0-9]{1,6}):[A-Z0-9]{2} (?P<legs>[A-Z0-9]+(?:[-+][A-Z0-9]+)+)")
 _HASH_CHUNK_BYTES = 1 << 20
 
 
@@ -94,10 +96,10 @@ def spread_names(names: Sequence[str], instrument: Instrument, where: str) -> np
     unknown: list[str] = []
     spreads = np.zeros(len(names), dtype=bool)
     for position, name in enumerate(names):
-        legs = [leg for leg in _LEGS.split(name) if leg]
-        roots = {parts.root if (parts := parse_expiry(leg)) else leg for leg in legs}
+        legs = _legs(name)
+        roots = {parts.root for leg in legs if (parts := parse_expiry(leg)) is not None}
         spreads[position] = len(legs) > 1
-        if not legs or (len(legs) == 1 and parse_expiry(name) is None):
+        if not legs or any(parse_expiry(leg) is None for leg in legs):
             unknown.append(name)
         elif instrument.symbol not in roots:
             foreign.append(name)
@@ -108,10 +110,21 @@ def spread_names(names: Sequence[str], instrument: Instrument, where: str) -> np
         )
     if unknown:
         raise BadInputError(
-            f"{where}: {unknown[:5]} are no expiry names; expected {instrument.symbol} with month code and year, as "
-            f"{instrument.symbol}{instrument.delivery_months[0]}6. Correct the expiry in the file or in source.toml."
+            f"{where}: {unknown[:5]} ({len(unknown)} names) are no expiry names; expected {instrument.symbol} with "
+            f"month code and year, as {instrument.symbol}{instrument.delivery_months[0]}6, or such names joined by '-' "
+            "for a spread. Correct the names in the file; if all its rows are of one delivery month, take expiry out "
+            "of [columns] in source.toml and declare it there once."
         )
     return spreads
+
+
+def _legs(name: str) -> list[str]:
+    """Months a name joins; one for an outright expiry. That each of them is an expiry is for the caller to check."""
+    strategy = _STRATEGY.fullmatch(name)
+    if strategy is None:
+        return [leg for leg in _LEGS.split(name) if leg]
+    root = strategy["root"]
+    return [leg if parse_expiry(leg) else root + leg for leg in _LEGS.split(strategy["legs"])]
 
 
 def raw_minutes(

@@ -1,13 +1,14 @@
 """Vendor timestamps to microseconds since 1970 UTC, by the conventions a folder declares."""
 
-from datetime import timedelta
-
 import numpy as np
 import pandas as pd
 
 from factory_assets.market.readers.declaration import ISO_TIME, TIME_FORMATS_EPOCH, Declaration
 from factory_assets.vocabulary.errors import BadInputError, NaiveTimestampError
 from factory_assets.vocabulary.timeframes import MINUTE_US
+
+_UNIT_NS = {"s": 1e9, "ms": 1e6, "us": 1e3, "ns": 1.0}
+_REACH_NS = 9.2e18
 
 
 def open_times_us(stamps: pd.Series, declaration: Declaration, where: str, first_line: int) -> np.ndarray:
@@ -54,6 +55,8 @@ def _parsed(stamps: pd.Series, declaration: Declaration, where: str, first_line:
     elif declaration.time_format in TIME_FORMATS_EPOCH:
         unit = TIME_FORMATS_EPOCH[declaration.time_format]
         numbers = pd.to_numeric(stamps, errors="coerce")
+        # Pandas overflows on numbers that are no time at all, before it could coerce them.
+        numbers = numbers.where(numbers.astype(np.float64).abs() < _REACH_NS / _UNIT_NS[unit])
         parsed = pd.DatetimeIndex(pd.to_datetime(numbers, unit=unit, errors="coerce", utc=True))
     elif declaration.time_format == ISO_TIME:
         parsed = _iso(stamps.astype(str))
@@ -83,12 +86,3 @@ def _refuse_missing(parsed: pd.DatetimeIndex, stamps: pd.Series, what: str, firs
         raise BadInputError(
             f"{what}: line {line} has {stamps.iloc[missing[0]]!r} ({len(missing)} such lines). {remedy}"
         )
-
-
-def typical_step(open_us: np.ndarray) -> timedelta:
-    """Most common distance between neighbouring bars; one minute for minute bars. Zero for fewer than two bars."""
-    steps = np.diff(np.unique(open_us))
-    if len(steps) == 0:
-        return timedelta(0)
-    values, counts = np.unique(steps, return_counts=True)
-    return timedelta(microseconds=int(values[np.argmax(counts)]))

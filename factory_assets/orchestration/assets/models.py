@@ -10,7 +10,7 @@ from factory_assets.models import registry
 from factory_assets.orchestration.factory_asset import factory_asset
 from factory_assets.orchestration.materialization import Materialization, Product
 from factory_assets.orchestration.outputs import Output, table_output
-from factory_assets.orchestration.samples import Samples, read_samples
+from factory_assets.orchestration.partition_samples import Samples, read_samples
 from factory_assets.reports.models import model_figures
 from factory_assets.stacking import (
     fit_recorded,

@@ -23,6 +23,7 @@ from factory_assets.reports.models import model_figures
 from factory_assets.reports.page import Section, render_page
 from factory_assets.splits.study import day_text
 from factory_assets.vocabulary.frames import dates_days
+from factory_assets.vocabulary.instruments import Instrument
 from factory_assets.vocabulary.schemas import (
     CANONICAL_BARS,
     EVALUATION,
@@ -146,7 +147,11 @@ def _inputs(part: Materialization) -> list[Section]:
                 f"Up to the end of val: {len(bars):,} minutes, {len(quarantine):,} rows in quarantine, "
                 f"{len(rolls)} rolls.",
             ],
-            tables=[rolls.drop(columns="contract").astype({"trade_date": str}), *([reasons] if len(reasons) else [])],
+            tables=[
+                _costs(part.instrument),
+                rolls.drop(columns="contract").astype({"trade_date": str}),
+                *([reasons] if len(reasons) else []),
+            ],
             figures=market_figures(bars, quarantine, rolls, simulated=simulated),
         ),
         Section(
@@ -168,6 +173,23 @@ def _inputs(part: Materialization) -> list[Section]:
             figures=label_figures(labels, simulated=simulated),
         ),
     ]
+
+
+def _costs(traded: Instrument) -> pd.DataFrame:
+    """What every round trip of this page was charged, and where the figures come from."""
+    slippage = {False: traded.slippage_low_ticks, True: traded.slippage_high_ticks}
+    return pd.DataFrame(
+        {
+            "volatility": "high" if high else "low",
+            "commission_ticks": traded.commission_ticks,
+            "slippage_ticks_a_side": ticks,
+            "cost_ticks": traded.cost_ticks(high_volatility=high),
+            "cost_points": traded.cost_price(high_volatility=high),
+            "as_of": traded.fees_as_of.isoformat(),
+            "source": traded.fees_source,
+        }
+        for high, ticks in slippage.items()
+    )
 
 
 def _market(part: Materialization) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:

@@ -14,7 +14,7 @@ from factory_assets.orchestration.assets.models import (
 from factory_assets.orchestration.factory_asset import factory_asset
 from factory_assets.orchestration.materialization import Materialization, Product
 from factory_assets.orchestration.outputs import Output, table_output
-from factory_assets.orchestration.samples import read_samples
+from factory_assets.orchestration.partition_samples import read_samples
 from factory_assets.reports.models import model_figures
 from factory_assets.stacking import cross_fit_meta, stack_invariants
 from factory_assets.vocabulary.schemas import LABELS, SPLITS, STACK, TABULAR, predictions_schema

@@ -7,7 +7,7 @@ import pytest
 from factory_assets.adapters import column_name
 from factory_assets.features import catalogue
 from factory_assets.features.pools import tabular_pool
-from factory_assets.orchestration.samples import _kinds
+from factory_assets.orchestration.partition_samples import _kinds
 from factory_assets.vocabulary.errors import BadInputError
 from factory_assets.vocabulary.settings import AdapterSettings
 
