@@ -2,7 +2,10 @@
 
 import pandas as pd
 
-EDGE_METRICS = (("direction_skill", "direction skill"), ("net_pnl_dollars", "net P&L in dollars"))
+EDGE_METRICS = (
+    ("direction_skill", "direction skill", "{:+.3f}"),
+    ("net_pnl_dollars", "net P&L in dollars", "{:+,.0f}"),
+)
 
 
 def edge_sentences(table: pd.DataFrame, model: str) -> list[str]:
@@ -23,7 +26,7 @@ def edge_sentences(table: pd.DataFrame, model: str) -> list[str]:
     sentences, above = [], {}
     for period in pd.unique(table["period"]):
         rows = table[(table["model"] == model) & (table["period"] == period)].set_index("metric")
-        for metric, name in EDGE_METRICS:
+        for metric, name, form in EDGE_METRICS:
             if metric not in rows.index:
                 continue
             value, low, high = (float(rows.loc[metric, column]) for column in ("value", "low", "high"))
@@ -33,12 +36,13 @@ def edge_sentences(table: pd.DataFrame, model: str) -> list[str]:
                 continue
             side = "lies above zero" if low > 0 else "lies below zero" if high < 0 else "contains zero"
             sentences.append(
-                f"{period}: {name} of {model} is {value:,.4g}; its interval [{low:,.4g}, {high:,.4g}] {side}."
+                f"{period}: {name} of {model} is {form.format(value)}; its interval "
+                f"[{form.format(low)}, {form.format(high)}] {side}."
             )
     periods = sorted({period for period, _ in above})
-    shown = [p for p in periods if all(above.get((p, metric), False) for metric, _ in EDGE_METRICS)]
+    shown = [p for p in periods if all(above.get((p, metric), False) for metric, *_ in EDGE_METRICS)]
     if periods and shown == periods:
-        sentences.append("Both speak of an edge in every period shown; the sealed test has not been asked.")
+        sentences.append("Both speak of an edge in every period shown; the sealed test has the last word.")
     elif shown:
         sentences.append(f"Both speak of an edge in {', '.join(shown)} only; that is not enough to trade on.")
     else:

@@ -238,9 +238,9 @@ DIRECTION, MONEY = "direction_skill", "net_pnl_dollars"
 
 def test_each_interval_is_placed_against_zero():
     said = _edge({("oof", DIRECTION): ABOVE, ("oof", MONEY): ACROSS, ("val", DIRECTION): BELOW})
-    assert said[0] == "oof: direction skill of stack is 0.05; its interval [0.01, 0.09] lies above zero."
-    assert said[1].endswith("its interval [-0.01, 0.11] contains zero.")
-    assert said[2].endswith("its interval [-0.09, -0.01] lies below zero.")
+    assert said[0] == "oof: direction skill of stack is +0.050; its interval [+0.010, +0.090] lies above zero."
+    assert said[1].endswith("its interval [-0, +0] contains zero.")
+    assert said[2].endswith("its interval [-0.090, -0.010] lies below zero.")
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_an_edge_is_spoken_of_only_where_direction_and_money_agree(cases, findin
     assert (
         last
         == {
-            "every": "Both speak of an edge in every period shown; the sealed test has not been asked.",
+            "every": "Both speak of an edge in every period shown; the sealed test has the last word.",
             "only": "Both speak of an edge in oof only; that is not enough to trade on.",
             "No": "No period shows an edge in direction and in money at once. That is the finding.",
         }[finding]
