@@ -1,0 +1,132 @@
+"""Windows of rows that are never materialised as a whole: one row store, and which rows each window covers.
+
+Belongs here: the lazy (N, T, F) view that sequence models are handed, and its cuts. Does not: which rows a decision may
+look at (:mod:`factory_assets.adapters.sequence`), or what models do with them.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from factory_assets.vocabulary.errors import BadInputError
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LazyWindows:
+    """N windows of T rows over one row store: behaves as an array of shape (N, T, F), holds R x F values.
+
+    Attributes
+    ----------
+    store : ndarray of float32, shape (R, F)
+        Rows in time order; NaN where a warm-up masks the cell.
+    last : ndarray of int64, shape (N,)
+        Position in ``store`` of each window's last row: what is known at its decision.
+    first : ndarray of int64, shape (N,)
+        Position of the first row the window may show, ``last - length < first <= last``. Steps before it (history that
+        does not exist, or lies behind an outage) show ``pad``.
+    length : int
+        T, rows of a window; the last one is the newest.
+    pad : ndarray of float32, shape (F,)
+        What stands where a window has no row.
+    """
+
+    store: np.ndarray
+    last: np.ndarray
+    first: np.ndarray
+    length: int
+    pad: np.ndarray
+
+    def __post_init__(self) -> None:
+        """Refuse windows that reach outside the store or begin after they end."""
+        if self.store.ndim != 2 or self.pad.shape != self.store.shape[1:] or self.length < 1:
+            raise BadInputError(
+                f"windows: store {self.store.shape}, pad {self.pad.shape}, length {self.length}; expected (R, F), (F,) "
+                "and at least 1"
+            )
+        if self.last.shape != self.first.shape or self.last.ndim != 1:
+            raise BadInputError(f"windows: {self.last.shape} last rows, {self.first.shape} first rows; expected (N,)")
+        if len(self.last) and not bool(
+            (self.first >= 0).all()
+            and (self.last < len(self.store)).all()
+            and (self.first <= self.last).all()
+            and (self.last - self.first < self.length).all()
+        ):
+            raise BadInputError(f"windows of {self.length} rows: some reach outside the store of {len(self.store)}")
+
+    @classmethod
+    def of_array(cls, values: np.ndarray) -> "LazyWindows":
+        """Windows of an array of shape (N, T, F), every row its own."""
+        if values.ndim != 3:
+            raise BadInputError(f"windows: expected an array of shape (N, T, F), got {values.shape}")
+        windows, length, columns = values.shape
+        last = np.arange(1, windows + 1, dtype=np.int64) * length - 1
+        return cls(
+            store=values.reshape(windows * length, columns),
+            last=last,
+            first=last - length + 1,
+            length=length,
+            pad=np.full(columns, np.nan, dtype=values.dtype),
+        )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(N, T, F)."""
+        return len(self.last), self.length, self.store.shape[1]
+
+    @property
+    def ndim(self) -> int:
+        """Always 3."""
+        return 3
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the values."""
+        return self.store.dtype
+
+    def __len__(self) -> int:
+        """Number of windows."""
+        return len(self.last)
+
+    def __getitem__(self, rows: Any) -> "LazyWindows":
+        """The windows at ``rows`` (slice, positions or boolean mask) over the same store; nothing is copied."""
+        return replace(self, last=np.atleast_1d(self.last[rows]), first=np.atleast_1d(self.first[rows]))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """All windows, materialised: N x T x F values. Take a few at a time."""
+        if copy is False:
+            raise ValueError("lazy windows are materialised by copying")
+        return self.materialised() if dtype is None else self.materialised().astype(dtype, copy=False)
+
+    def positions(self) -> np.ndarray:
+        """Row of the store each step shows, int64, shape (N, T); -1 where it shows ``pad``.
+
+        With ``pad`` appended to the store as its last row, -1 points at it.
+        """
+        places = self.last[:, None] - np.arange(self.length - 1, -1, -1)
+        return np.where(places >= self.first[:, None], places, -1)
+
+    def materialised(self) -> np.ndarray:
+        """The windows as an array of shape (N, T, F)."""
+        places = self.positions()
+        values = self.store[places]
+        values[places < 0] = self.pad
+        return values
+
+    def used_rows(self) -> np.ndarray:
+        """Which rows of the store any window shows, bool, shape (R,)."""
+        steps = np.zeros(len(self.store) + 1, dtype=np.int64)
+        np.add.at(steps, self.first, 1)
+        np.subtract.at(steps, self.last + 1, 1)
+        return np.cumsum(steps[:-1]) > 0
+
+    def mapped(self, function: Callable[[np.ndarray], np.ndarray]) -> "LazyWindows":
+        """The same windows over ``function(store)``; the function works row by row, and ``pad`` goes through it too."""
+        return replace(self, store=function(self.store), pad=function(self.pad[None])[0])
+
+    def compacted(self) -> "LazyWindows":
+        """The same windows over a store without the rows that none of them shows."""
+        used = self.used_rows()
+        moved = np.cumsum(used) - 1
+        return replace(self, store=self.store[used], last=moved[self.last], first=moved[self.first])
