@@ -1,10 +1,13 @@
-"""Out-of-fold predictions of both base models on 20,000 x 120, beside the plain libraries, in one run.
+"""Out-of-fold predictions of both tabular models on 20,000 x 120, and epochs of the TCN, beside the plain libraries.
 
 The plain side does what a notebook does with the same folds, rows and parameters: scale, fit, predict. Ours adds
-validation, the canonical order of rows and a record of what each fit saw. Run with ``python -m benchmarks.models``.
+validation, the canonical order of rows and a record of what each fit saw. The plain TCN is the paper's drawing in torch
+(``conv1d`` with padding, all steps of all levels) in a plain loop over a materialised array, one thread both. Run with
+``python -m benchmarks.models``, or ``python -m benchmarks.models tcn`` for the TCN alone.
 """
 
 import statistics
+import sys
 import time
 
 import lightgbm
@@ -18,8 +21,10 @@ from factory_assets.splits.purged_kfold import PurgedKFold
 from factory_assets.stacking import out_of_fold
 from factory_assets.vocabulary.container import TimeSeriesDataContainer
 from factory_assets.vocabulary.settings import SplitSettings
+from factory_assets.vocabulary.windows import LazyWindows
 
 SESSIONS, BARS_A_SESSION, COLUMNS, FOLDS, REPEATS = 200, 100, 120, 5, 3
+WINDOWS, STEPS, WINDOW_COLUMNS, BATCH = 4_096, 60, 150, 256
 MINUTE_US = 60_000_000
 SETTINGS = SplitSettings(folds=FOLDS)
 
@@ -88,6 +93,79 @@ def plain_logistic(data, _clock_us, folds):
     return out
 
 
+def make_windows(seed=3):
+    """Windows that overlap as decisions some bars apart do, over one row store."""
+    rng = np.random.default_rng(seed)
+    last = STEPS - 1 + np.arange(WINDOWS, dtype=np.int64) * 6
+    store = rng.normal(size=(last[-1] + 1, WINDOW_COLUMNS)).astype(np.float32)
+    lazy = LazyWindows(
+        store=store, last=last, first=last - STEPS + 1, length=STEPS, pad=np.zeros(WINDOW_COLUMNS, dtype=np.float32)
+    )
+    return lazy, rng.integers(-1, 2, WINDOWS), rng.uniform(0.3, 1.7, WINDOWS)
+
+
+def plain_tcn(values, labels, weights, epochs, channels, levels=4):
+    """The textbook network trained by a textbook loop."""
+    import torch
+    from torch import nn
+    from torch.nn import functional
+    from torch.nn.utils.parametrizations import weight_norm
+
+    class Block(nn.Module):
+        def __init__(self, inputs, dilation):
+            super().__init__()
+            self.reach = 2 * dilation
+            self.first = weight_norm(nn.Conv1d(inputs, channels, 3, dilation=dilation))
+            self.second = weight_norm(nn.Conv1d(channels, channels, 3, dilation=dilation))
+            self.shortcut = nn.Conv1d(inputs, channels, 1) if inputs != channels else nn.Identity()
+
+        def forward(self, x):
+            deep = functional.dropout1d(self.first(functional.pad(x, (self.reach, 0))).relu(), 0.2, self.training)
+            deep = functional.dropout1d(self.second(functional.pad(deep, (self.reach, 0))).relu(), 0.2, self.training)
+            return functional.relu(deep + self.shortcut(x))
+
+    torch.manual_seed(0)
+    blocks = nn.Sequential(*[Block(values.shape[2] if i == 0 else channels, 2**i) for i in range(levels)])
+    head = nn.Linear(channels, 3)
+    network = nn.ModuleList([blocks, head])
+    optimizer = torch.optim.AdamW(network.parameters(), lr=1e-3, weight_decay=0.01)
+    x, y, w = torch.from_numpy(values), torch.from_numpy(labels + 1), torch.from_numpy(weights.astype(np.float32))
+    for _ in range(epochs):
+        for part in torch.randperm(len(y)).split(BATCH):
+            optimizer.zero_grad()
+            logits = head(blocks(x[part].transpose(1, 2))[:, :, -1])
+            (functional.cross_entropy(logits, y[part], reduction="none") * w[part]).mean().backward()
+            nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+            optimizer.step()
+
+
+def report_tcn():
+    """Samples of forward and backward a CPU second, plain and ours, alternating; then predictions."""
+    import torch
+
+    torch.set_num_threads(1)
+    lazy, labels, weights = make_windows()
+    dense, channels = lazy.materialised(), create("tcn").params.channels
+    rates = {"plain": [], "ours": []}
+    for _ in range(REPEATS):
+        rates["plain"].append(WINDOWS / cpu_seconds(lambda: plain_tcn(dense, labels, weights, 1, channels)))
+        model = create("tcn", epochs_max=1)
+        rates["ours"].append(WINDOWS / cpu_seconds(lambda m=model: m.fit(lazy, labels, weights)))
+    plain, own = (statistics.median(rates[side]) for side in ("plain", "ours"))
+    print(f"tcn, one epoch of {WINDOWS:,} windows {STEPS} x {WINDOW_COLUMNS}, {channels} channels, batches of {BATCH}")
+    print(f"samples a CPU second: plain {plain:,.0f}   ours {own:,.0f}   ratio {own / plain:.2f}")
+    print(f"predictions a CPU second: {WINDOWS / cpu_seconds(lambda: model.predict_proba(lazy)):,.0f}")
+    times = [seconds(lambda: model.predict_proba(lazy[:1]))[0] for _ in range(200)]
+    print(f"one live window, tcn: median {statistics.median(times) * 1e3:.2f} ms")
+
+
+def cpu_seconds(call):
+    """CPU time of a call."""
+    start = time.process_time()
+    call()
+    return time.process_time() - start
+
+
 def seconds(call):
     """Wall time of a call and what it returned."""
     start = time.perf_counter()
@@ -99,7 +177,8 @@ def log_loss(probabilities, label):
     return float(-np.log(probabilities[np.arange(len(label)), label + 1]).mean())
 
 
-def main():
+def report_tabular():
+    """Whole out-of-fold runs, alternating; then one live row."""
     arguments = make_data()
     data = arguments[0]
     print(f"{len(data):,} rows x {COLUMNS} columns, {FOLDS} purged folds, medians of {REPEATS} alternating runs")
@@ -120,6 +199,12 @@ def main():
             model = create(name).fit(data.features, data.label)
             times = [seconds(lambda m=model: m.predict_proba(row))[0] for _ in range(300)]
             print(f"one live row, {name}: median {statistics.median(times) * 1e6:.0f} us")
+
+
+def main():
+    if sys.argv[1:] != ["tcn"]:
+        report_tabular()
+    report_tcn()
 
 
 if __name__ == "__main__":

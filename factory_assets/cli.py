@@ -20,7 +20,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from factory_assets.vocabulary.errors import BadInputError, FactoryError
+from factory_assets.vocabulary.errors import BadInputError, FactoryError, TooLittleHistoryError
 from factory_assets.vocabulary.home import FactoryHome
 from factory_assets.vocabulary.instruments import instrument
 from factory_assets.vocabulary.partition import PartitionKey
@@ -106,7 +106,10 @@ def run(
     until: Annotated[str | None, typer.Option("--until", help="Last phase to run.")] = None,
     profile: Profile = "fast",
 ) -> None:
-    """Run a contract once, then its horizons in ascending order; never the test period."""
+    """Run a contract once, then its horizons in ascending order; never the test period.
+
+    A contract with too few sessions for a study stops after labels, says how many it lacks, and exits with 2.
+    """
     horizons = _horizons(contract, horizon)
     _run(contract, horizons, until=until, profile=profile)
     if until is None:
@@ -115,11 +118,29 @@ def run(
 
 
 @app.command()
-def status(as_json: AsJson = False) -> None:
-    """Say of every partition what is there, what is blocked and when it was made."""
-    from factory_assets.orchestration.inspect_store import partition_rows
+def status(
+    assets: Annotated[bool, typer.Option("--assets", help="One row an asset instead of one a partition.")] = False,
+    profile: Annotated[
+        str | None, typer.Option("--profile", help="Budget the outputs are held against; FACTORY_PROFILE by default.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say of every partition what is fresh, stale (and why), blocked and missing, and which release is champion."""
+    home = FactoryHome.from_environment()
+    if assets:
+        from factory_assets.orchestration.inspect_store import partition_rows
 
-    _print_rows(partition_rows(FactoryHome.from_environment()), as_json, "Partitions")
+        _print_rows(partition_rows(home), as_json, "Partitions")
+        return
+    from factory_assets.orchestration.partition_status import reason_lines, short_rows, status_rows
+
+    rows = status_rows(home, profile=profile)
+    if as_json or not rows:
+        _print_rows(rows, as_json, "Partitions")
+        return
+    _print_status(short_rows(rows))
+    for line in reason_lines(rows):
+        out.print(line, markup=False, highlight=False)
 
 
 @app.command()
@@ -154,6 +175,32 @@ def features(as_json: AsJson = False) -> None:
     from factory_assets.orchestration.inspect_store import describe
 
     _print_rows([describe(spec) for spec in catalogue()], as_json, "Features")
+
+
+@app.command()
+def promote(
+    contract: Contract,
+    horizon: Horizon,
+    release: Annotated[
+        str | None, typer.Option("--release", help="Digest to promote; by default the partition's newest bundle.")
+    ] = None,
+    reason: Annotated[str, typer.Option("--reason", help="Why; kept in the registry for ever.")] = "",
+) -> None:
+    """Make a release the champion: the night refits its recipe. Promote an earlier digest to go back."""
+    import getpass
+
+    from factory_assets.orchestration.promote import promote as promoting
+
+    key = PartitionKey(contract, horizon)
+    done = promoting(key, reason=reason, by=getpass.getuser(), home=_ready_home("fast"), digest=release)
+    if done.before is None:
+        was = "there was none before"
+    elif done.before == done.champion:
+        was = "it was champion already; nothing was changed"
+    else:
+        was = f"before it: {done.before.digest}, since {done.before.at} ({done.before.reason})"
+    out.print(f"{key} champion {done.champion.digest}", highlight=False, soft_wrap=True)
+    out.print(was, highlight=False, soft_wrap=True, markup=False)
 
 
 @app.command()
@@ -230,6 +277,18 @@ def ui(port: Annotated[int, typer.Option("--port", help="Port on loopback.")] = 
     arguments = [executable, "dev", "-m", "factory_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
     _say(f"http://127.0.0.1:{port}  (Ctrl-C ends it)")
     os.execv(executable, arguments)  # noqa: S606 - the command is fixed and replaces this process
+
+
+@app.command()
+def daemon() -> None:
+    """Work at night without the web UI: the daemon alone, for a supervisor to keep running."""
+    home = _ready_home("fast")
+    from factory_assets.orchestration.instance import prepare_instance
+
+    prepare_instance(home)
+    executable = str(Path(sys.executable).with_name("dagster-daemon"))
+    _say(f"daemon of {home.root}; failures go to {home.root / 'alerts.jsonl'}  (Ctrl-C ends it)")
+    os.execv(executable, [executable, "run", "-m", "factory_assets.definitions"])  # noqa: S606 - as above
 
 
 def main() -> None:
@@ -344,6 +403,11 @@ def _print_study(contract: str) -> None:
     files = StudyFiles(FactoryHome.from_environment().studies)
     text = files.read(contract)
     if text is None:
+        from factory_assets.orchestration.study_artifact import published_short_history
+
+        short = published_short_history(FactoryHome.from_environment(), contract)
+        if short is not None:
+            raise TooLittleHistoryError(short.message)
         raise BadInputError(f"{contract} has no study yet; open one with: factory study new --contract {contract}")
     try:
         Study.from_json(text)
@@ -364,6 +428,16 @@ def _print_rows(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
         table.add_column(name, overflow="fold")
     for row in rows:
         # Text, not markup: a value such as "['labels']" is no style.
+        table.add_row(*(Text(_cell(value)) for value in row.values()))
+    out.print(table)
+
+
+def _print_status(rows: list[dict[str, Any]]) -> None:
+    """One row a partition in less than 100 columns: counts to the right, digests and moments on two lines."""
+    table = Table(title="Partitions", box=box.SIMPLE_HEAD, pad_edge=False, padding=0)
+    for name, value in rows[0].items():
+        table.add_column(name, no_wrap=True, justify="right" if value is None or isinstance(value, int) else "left")
+    for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row.values()))
     out.print(table)
 

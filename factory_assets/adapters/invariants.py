@@ -66,7 +66,7 @@ class ScalerCase:
     refit : callable
         From a whole matrix (N, F) to a scaler, by the choice of rows and the fit that made ``fitted``.
     known : ndarray of bool, shape (N,)
-        Rows recorded as fitted on.
+        Rows recorded as fitted on; for windows, the rows of their store that the ones fitted on show.
     """
 
     fitted: FittedScaler
@@ -87,7 +87,7 @@ def scaler_invariants(
     cases : sequence of ScalerCase
         One a member.
     X : ndarray of float, shape (N, F)
-        All rows of the partition.
+        All rows of the partition; for windows, their store.
     seed : int
         Seed of the perturbation.
 

@@ -4,14 +4,16 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from factory_assets.vocabulary.errors import BadInputError
+from factory_assets.vocabulary.windows import LazyWindows
 
 KINDS: tuple[str, ...] = ("robust", "minmax", "none")
 CLIP = 5.0
+_QUARTILES = (0.25, 0.5, 0.75)
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
@@ -54,13 +56,14 @@ class FittedScaler:
             raise BadInputError("scaler: expected finite numbers and scales above 0")
 
     @classmethod
-    def fit(cls, X: np.ndarray, kinds: Sequence[str], names: Sequence[str]) -> "FittedScaler":  # noqa: N803
+    def fit(cls, X: np.ndarray | LazyWindows, kinds: Sequence[str], names: Sequence[str]) -> "FittedScaler":  # noqa: N803
         """Fit on the rows of one training part, and on nothing else.
 
         Parameters
         ----------
-        X : ndarray of float, shape (N, F)
-            Training rows; NaN and infinite cells are missing values.
+        X : ndarray of float, shape (N, F), or LazyWindows, shape (N, T, F)
+            Training rows; NaN and infinite cells are missing values. Of windows, the rows of their store that at least
+            one of them shows, each counted once however many show it.
         kinds : sequence of str, length F
             Scaling kind a column.
         names : sequence of str, length F
@@ -71,6 +74,8 @@ class FittedScaler:
         BadInputError
             No row, or lengths and kinds that do not fit.
         """
+        if isinstance(X, LazyWindows):
+            X = X.store[X.used_rows()]  # noqa: N806
         if X.ndim != 2 or X.shape[0] == 0 or X.shape[1] != len(kinds) or X.shape[1] != len(names):
             raise BadInputError(
                 f"scaler: X of shape {X.shape} with {len(kinds)} kinds and {len(names)} names; expected (N >= 1, F)"
@@ -79,24 +84,33 @@ class FittedScaler:
         center, scale, fill = zip(*columns, strict=True) if columns else ((), (), ())
         return cls(names=tuple(names), kinds=tuple(kinds), center=center, scale=scale, fill=fill)
 
-    def transform(self, X: np.ndarray) -> np.ndarray:  # noqa: N803
+    @overload
+    def transform(self, X: np.ndarray) -> np.ndarray: ...  # noqa: N803
+
+    @overload
+    def transform(self, X: LazyWindows) -> LazyWindows: ...  # noqa: N803
+
+    def transform(self, X: np.ndarray | LazyWindows) -> np.ndarray | LazyWindows:  # noqa: N803
         """Scaled rows, always finite.
 
         Parameters
         ----------
-        X : ndarray of float, shape (N, F)
+        X : ndarray of float, shape (N, F), or LazyWindows, shape (N, T, F)
             Any rows with the fitted columns; NaN and infinite cells are filled.
 
         Returns
         -------
-        ndarray of float32, shape (N, F)
-            Robust and min-max columns within [-5, 5].
+        ndarray of float32, shape (N, F), or LazyWindows, shape (N, T, F)
+            Robust and min-max columns within [-5, 5]. Windows come back as the same windows over a scaled store; where
+            they have no row they show the scaled training median, as a row of missing cells would.
 
         Raises
         ------
         BadInputError
             Another number of columns.
         """
+        if isinstance(X, LazyWindows):
+            return X.mapped(self.transform)
         if X.ndim != 2 or X.shape[1] != len(self.names):
             raise BadInputError(f"scaler: X of shape {X.shape}, fitted on {len(self.names)} columns")
         scaled = np.empty(X.shape, dtype=np.float32, order="F")
@@ -149,7 +163,7 @@ def _fit_column(column: np.ndarray, kind: str) -> tuple[float, float, float]:
     values = column[np.isfinite(column)]
     if len(values) == 0:
         return 0.0, 1.0, 0.0
-    low, median, high = (float(value) for value in np.quantile(values, [0.25, 0.5, 0.75]))
+    low, median, high = _quartiles(values)
     if kind == "robust":
         center, spread = median, high - low
         if not spread > 0:
@@ -157,10 +171,25 @@ def _fit_column(column: np.ndarray, kind: str) -> tuple[float, float, float]:
             with np.errstate(over="ignore", invalid="ignore"):
                 spread = float(values.std())
     elif kind == "minmax":
-        center, spread = float(values.min()), float(values.max() - values.min())
+        center = float(values.min())
+        spread = float(values.max()) - center
     else:
         center, spread = 0.0, 1.0
     # rounding leaves a constant column a standard deviation of about 1e-17 x its value: that is no spread
     if not (math.isfinite(spread) and spread > 1e-12 * max(abs(center), 1e-300)):
         spread = 1.0
     return center, spread, median
+
+
+def _quartiles(values: np.ndarray) -> tuple[float, float, float]:
+    """Lower quartile, median and upper quartile of finite values, always finite.
+
+    numpy interpolates by the difference of two neighbours, which overflows if it is beyond the float64 limit although
+    the quartile between them is not. A quarter of the values has no such pair, and four times its quartile no overflow.
+    """
+    with np.errstate(over="ignore", invalid="ignore"):
+        quartiles = np.quantile(values, _QUARTILES)
+    if not bool(np.isfinite(quartiles).all()):
+        quartiles = 4.0 * np.quantile(0.25 * values, _QUARTILES)
+    low, median, high = (float(value) for value in quartiles)
+    return low, median, high

@@ -1,8 +1,9 @@
 """Release bundles on disk: written once, named by their digest, verified before anything in them is parsed.
 
 ``releases/<contract>/<horizon>/<digest>/`` holds ``manifest.json`` and exactly the files it lists. No file of it is
-executable by any reader: JSON and a booster's own text format. Belongs here: names, bytes and refusals. Does not: what
-the parts mean (:mod:`factory_assets.deployment.release`), golden rows (:mod:`factory_assets.deployment.golden`).
+executable by any reader: JSON, safetensors and a booster's own text format. Belongs here: names, bytes and refusals.
+Does not: what the parts mean (:mod:`factory_assets.deployment.release`), golden rows
+(:mod:`factory_assets.deployment.golden`).
 """
 
 import hashlib
@@ -18,8 +19,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeVar
 
-from factory_assets.deployment.golden import TOLERANCE, golden_difference, golden_file
+from factory_assets.deployment.golden import golden_differences, golden_file, tolerances
 from factory_assets.deployment.release import Release
+from factory_assets.deployment.sequence_input import SequenceInput
 from factory_assets.stacking import FittedMember, FittedMeta
 from factory_assets.storage.files import ensure_folder, sync_folder
 from factory_assets.vocabulary.clock import Clock
@@ -27,19 +29,22 @@ from factory_assets.vocabulary.errors import BadInputError, ConfigurationError, 
 from factory_assets.vocabulary.settings import Barriers, LabelSettings, MarketSettings
 from factory_assets.vocabulary.verdict import Scalar
 
-FORMAT = 1
+FORMAT = 2
 MANIFEST = "manifest.json"
 FILE_BYTES_MAX = 512 * 1024 * 1024
 FILES_MAX = 1_000
-LIBRARIES = ("numpy", "pandas", "numba", "scipy", "scikit-learn", "lightgbm", "TA-Lib", "exchange_calendars")
+LIBRARIES = (
+    "numpy", "pandas", "numba", "scipy", "scikit-learn", "lightgbm", "torch", "safetensors", "TA-Lib",
+    "exchange_calendars",
+)  # fmt: skip
 
 _PARTIAL = ".partial-"
 _PARTIAL_SECONDS_MAX = 3600.0
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_PATH = re.compile(r"([a-z0-9][a-z0-9_]{0,63}/){0,2}[a-z0-9][a-z0-9_]{0,63}\.(json|txt)")
+_PATH = re.compile(r"([a-z0-9][a-z0-9_]{0,63}/){0,2}[a-z0-9][a-z0-9_]{0,63}\.(json|txt|safetensors)")
 _SCALER = "scaler.json"
 _CONFIG_NUMBERS = ("theta", "m0_long", "m0_short")
-_Section = TypeVar("_Section", Barriers, LabelSettings, MarketSettings)
+_Section = TypeVar("_Section", Barriers, LabelSettings, MarketSettings, SequenceInput)
 
 
 def write_bundle(release: Release, releases_folder: Path, *, clock: Clock, code_version: str) -> tuple[Path, str]:
@@ -121,11 +126,12 @@ def load_bundle(path: Path | str, expected_digest: str | None = None) -> Release
         raise
     except (FactoryError, KeyError, TypeError, ValueError, AttributeError, RecursionError) as problem:
         raise IntegrityError(f"{path}: intact, but not a release this version reads: {problem!r}") from problem
-    difference = golden_difference(release, files["golden.json"])
-    if not difference <= TOLERANCE:
+    found, allowed = golden_differences(release, files["golden.json"]), tolerances(release)
+    off = [f"{name} by {gap:.3g}, limit {allowed[name]:g}" for name, gap in found.items() if not gap <= allowed[name]]
+    if off:
         raise IntegrityError(
-            f"{path}: golden inputs give other outputs than when it was written (off by {difference:.3g}, limit "
-            f"{TOLERANCE:g}). Install the library versions of its manifest: {manifest_of(files)['libraries']}."
+            f"{path}: golden inputs give other outputs than when it was written (off: {'; '.join(off)}). Install the "
+            f"library versions of its manifest: {manifest_of(files)['libraries']}."
         )
     return release
 
@@ -225,6 +231,7 @@ def _files_of(release: Release) -> dict[str, bytes]:
         "barriers": asdict(release.barriers),
         "labels": asdict(release.labels),
         "market": asdict(release.market),
+        "sequence": None if release.sequence is None else asdict(release.sequence),
         "profile": release.profile,
         **{name: getattr(release, name) for name in _CONFIG_NUMBERS},
     }
@@ -261,6 +268,7 @@ def _release_of(files: Mapping[str, bytes]) -> Release:
         barriers=_section(Barriers, config.pop("barriers")),
         labels=_section(LabelSettings, config.pop("labels")),
         market=_section(MarketSettings, config.pop("market")),
+        sequence=_sequence(config.pop("sequence")),
         profile=config.pop("profile"),
         **{name: config.pop(name) for name in _CONFIG_NUMBERS},
         pool={int(minutes): tuple(names) for minutes, names in columns["pool"]},
@@ -285,6 +293,10 @@ def _section(kind: type[_Section], values: Mapping[str, Any]) -> _Section:
     if {*values} != expected:
         raise ConfigurationError(f"{kind.__name__}: keys {sorted(values)}, expected {sorted(expected)}")
     return kind(**values)
+
+
+def _sequence(values: Mapping[str, Any] | None) -> SequenceInput | None:
+    return None if values is None else _section(SequenceInput, {**values, "names": tuple(values["names"])})
 
 
 def _manifest(release: Release, files: Mapping[str, bytes], code_version: str) -> bytes:

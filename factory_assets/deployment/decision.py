@@ -5,13 +5,15 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from factory_assets.adapters import build_tabular
-from factory_assets.deployment.needs import cost_rows, event_rows, feature_rows
+from factory_assets.deployment.inputs import inputs_of
+from factory_assets.deployment.needs import cost_rows, event_rows, rows_read, stretches
 from factory_assets.deployment.prediction import Prediction
-from factory_assets.deployment.release import Release
+from factory_assets.deployment.release import SEQUENCE, TABULAR, Inputs, Release
 from factory_assets.deployment.trailing import TrailingBars
 from factory_assets.evaluation.trade_rule import decide, expected_values
-from factory_assets.features import compute
+from factory_assets.features.bars import Bars
+from factory_assets.features.compute import evaluate
+from factory_assets.features.registry import registry
 from factory_assets.indicators.atr import atr_percent
 from factory_assets.labels.costs import decision_costs
 from factory_assets.labels.events import cusum_events
@@ -31,10 +33,10 @@ class Decider:
 
     def __init__(self, release: Release) -> None:
         self._release = release
-        self._feature_rows = feature_rows(release)
+        self._stretches = {minutes: stretches(release, minutes) for minutes in release.reads}
         self._event_rows = event_rows(release)
         self._cost_rows = cost_rows(release)
-        # Last feature row of each timeframe; most timeframes have no new bar at a base-bar close.
+        # Last feature rows of each timeframe; most timeframes have no new bar at a base-bar close.
         self._last: dict[int, tuple[int, pd.DataFrame]] = {}
 
     def decide(
@@ -64,8 +66,8 @@ class Decider:
             side 0.
         """
         release = self._release
-        row = self._row(bars, decision_us, session)
-        probabilities = release.probabilities(row)
+        inputs = self._inputs(bars, decision_us, session)
+        probabilities = release.probabilities(inputs)
         atr, cost, event = self._market_state(bars[BASE_MINUTES])
         clock_us = session.base_clock_us()
         left = np.searchsorted(clock_us, session.flat_us[0], side="right") - np.searchsorted(
@@ -101,23 +103,37 @@ class Decider:
             cost_points=cost,
             atr_points=atr,
             traded_minutes=traded_minutes,
-            features=row[0],
+            features=np.asarray(inputs[TABULAR])[0],
+            window=np.asarray(inputs[SEQUENCE])[0] if SEQUENCE in inputs else None,
             earlier=earlier,
         )
 
-    def _row(self, bars: Mapping[int, TrailingBars], decision_us: int, session: Sessions) -> np.ndarray:
-        """Feature row, float32, shape (1, F)."""
-        pool = self._release.pool
-        for minutes, names in pool.items():
+    def _inputs(self, bars: Mapping[int, TrailingBars], decision_us: int, session: Sessions) -> Inputs:
+        """Row and window of one decision, by the batch functions on the last rows of each timeframe."""
+        for minutes in self._stretches:
             trailing = bars[minutes]
             known = self._last.get(minutes)
             if known is None or known[0] != trailing.last_close_us:
-                values = compute(trailing.frame(self._feature_rows[minutes]), names, minutes=minutes)
-                self._last[minutes] = (trailing.last_close_us, values.iloc[-1:])
-        tables = {minutes: self._last[minutes][1] for minutes in pool}
-        tabular = build_tabular(np.array([decision_us]), session.trade_day, tables, pool)
-        # After decision_time and trade_date, the columns are the pool's in its order: the release's.
-        return tabular.iloc[:, 2:].to_numpy(dtype=np.float32)
+                self._last[minutes] = (trailing.last_close_us, self._last_rows(trailing))
+        tables = {minutes: table for minutes, (_, table) in self._last.items()}
+        return inputs_of(self._release, np.array([decision_us]), session.trade_day, tables)
+
+    def _last_rows(self, trailing: TrailingBars) -> pd.DataFrame:
+        """The last feature rows of one timeframe that a decision reads.
+
+        What :func:`factory_assets.features.compute` does, without the table of the rows that nobody reads.
+        """
+        parts = self._stretches[trailing.minutes]
+        bars = Bars.from_frame(trailing.frame(max(part.bars for part in parts)), trailing.minutes)
+        # every stretch ends with the same bar and holds all rows read, or all bars there are
+        read = slice(-min(rows_read(self._release, trailing.minutes), len(bars)), None)
+        columns: dict[str, np.ndarray] = {}
+        for part in parts:
+            values = evaluate(bars.rows(max(0, len(bars) - part.bars), len(bars)), registry().families, part.names)
+            columns |= {name: values[name][read] for name in part.names}
+        table = pd.DataFrame(np.column_stack([*columns.values()]), columns=[*columns], copy=False)
+        table.insert(0, "close_time", from_us(bars.close_us[read]))
+        return table
 
     def _market_state(self, base: TrailingBars) -> tuple[float, float, bool]:
         """ATR in traded points (NaN if there is none), cost in points, and whether the last bar is an event."""

@@ -1,11 +1,13 @@
 """The proof that a bundle, alone with bars in a fresh process, says what the batch tables say.
 
 Nothing here predicts: the live side comes out of another process that has only the bundle and the bars, the batch side
-out of stored tables (:func:`factory_assets.deployment.batch.batch_rows`).
+out of stored tables (:func:`factory_assets.deployment.batch.batch_rows`). Compared are probabilities, and everything
+they are made of: every cell of the tabular row and of the window, at every decision.
 """
 
 import hashlib
 import json
+import math
 import os
 import shutil
 import subprocess
@@ -21,16 +23,18 @@ import numpy as np
 import pandas as pd
 
 import factory_assets
+from factory_assets.deployment.batch import BatchRows
 from factory_assets.deployment.bundle import MANIFEST, load_bundle
-from factory_assets.deployment.golden import golden_difference
+from factory_assets.deployment.golden import golden_differences
 from factory_assets.deployment.needs import rows_needed
-from factory_assets.deployment.release import Release
+from factory_assets.deployment.release import SEQUENCE, TABULAR, Inputs, Release
 from factory_assets.market import SessionCalendar, Sessions, build_canonical
-from factory_assets.splits.study import Study
+from factory_assets.splits.study import Study, day_text
 from factory_assets.vocabulary.errors import BadInputError, FactoryError
 from factory_assets.vocabulary.frames import from_us, times_us
 from factory_assets.vocabulary.timeframes import MINUTE_US
 from factory_assets.vocabulary.verdict import Verdict
+from factory_assets.vocabulary.windows import LazyWindows
 
 BUNDLE_CHECK, PARITY_CHECK = "bundle_verified", "parity"
 FEATURE_BOUND = 1e-6
@@ -41,6 +45,8 @@ ATR_BOUND_SHARE = 1e-9
 SPLIT_TIE_SHARE_MAX = 0.01
 """Share of decisions at which a feature may lie so close to a tree's threshold that a rounding error changes side."""
 
+_SHOWN = {TABULAR: "features", SEQUENCE: "windows"}
+_DECISIONS_AT_ONCE = 256
 _SPARE_SESSIONS = 3
 _TIMEOUT_SECONDS = 1800.0
 _FACTORY_PREFIXES = ("FACTORY_", "DAGSTER_", "MLFLOW_")
@@ -54,11 +60,14 @@ class FreshReplay:
     ----------
     predictions : list of dict
         ``Prediction.to_plain`` with features, in time order.
+    windows : ndarray of float32, shape (N, T, F), or None
+        Window of each prediction; None from a release without sequence members.
     left_behind : tuple of str
         Files it left in its FACTORY_HOME, which was empty; expected none.
     """
 
     predictions: list[dict[str, Any]]
+    windows: np.ndarray | None
     left_behind: tuple[str, ...]
 
 
@@ -66,9 +75,10 @@ def prove_release(
     bundle_folder: Path,
     release: Release,
     raw_minutes: pd.DataFrame,
-    batch_rows: pd.DataFrame,
+    batch_rows: BatchRows,
     *,
     parity_minutes: int,
+    until_day: int | None = None,
 ) -> list[Verdict]:
     """Both invariants of a release: the bundle is what was meant, and a fresh process with it equals batch.
 
@@ -79,11 +89,13 @@ def prove_release(
     release : Release
         What it was written from.
     raw_minutes : DataFrame
-        Table ``raw_minutes`` of the contract; only minutes up to the study's last val session are used.
-    batch_rows : DataFrame
-        :func:`factory_assets.deployment.batch.batch_rows` up to the last val session.
+        Table ``raw_minutes`` of the contract; only minutes up to ``until_day`` are used.
+    batch_rows : BatchRows
+        :func:`factory_assets.deployment.batch.batch_rows` of every base bar of those minutes.
     parity_minutes : int
-        Traded minutes of the front month, the last ones of val, over which every decision is compared.
+        Traded minutes of the front month, the last ones, over which every decision is compared.
+    until_day : int, optional
+        Last session replayed, days since 1970; the study's last val session by default.
 
     Returns
     -------
@@ -93,25 +105,28 @@ def prove_release(
     Raises
     ------
     BadInputError
-        No minute in or before val, or a number of minutes below 1.
+        No minute until that day, or a number of minutes below 1.
     """
     if parity_minutes < 1:
         raise BadInputError(f"parity over {parity_minutes} minutes: expected at least 1")
     calendar = SessionCalendar.of(release.instrument)
-    last_day = Study.from_json(release.study).val_last_day
+    last_day = Study.from_json(release.study).val_last_day if until_day is None else until_day
     until = int(np.searchsorted(calendar.sessions.trade_day, last_day, side="right"))
     end_us = int(calendar.sessions.close_us[until - 1])
     open_us = times_us(raw_minutes["open_time"], "raw_minutes open_time")
     before_test = raw_minutes[open_us < end_us]
     if len(before_test) == 0:
-        raise BadInputError(f"parity of {release.contract}|{release.horizon}: no minute in or before val")
+        until_text = "val" if until_day is None else day_text(until_day)
+        raise BadInputError(f"parity of {release.contract}|{release.horizon}: no minute in or before {until_text}")
     canonical = build_canonical(before_test, release.instrument, calendar, release.market).bars
     front_us = times_us(canonical["open_time"])
     from_moment_us = int(front_us[-min(parity_minutes, len(front_us))])
     first = _history_begin(front_us, calendar.sessions, from_moment_us, rows_needed(release))
     bars = before_test[times_us(before_test["open_time"]) >= first]
     try:
-        replay = replay_in_fresh_process(bundle_folder, bars, decide_from=from_us(np.array([from_moment_us]))[0])
+        replay = replay_in_fresh_process(
+            bundle_folder, bars, release, decide_from=from_us(np.array([from_moment_us]))[0]
+        )
     except BadInputError as problem:  # a bundle no fresh process can run is not equal to batch
         return [bundle_verdict(bundle_folder, release), Verdict(name=PARITY_CHECK, passed=False, summary=str(problem))]
     parity = parity_verdict(
@@ -168,7 +183,7 @@ def bundle_verdict(folder: Path, release: Release) -> Verdict:
     if not problems:
         try:
             load_bundle(folder, digest)
-            difference = golden_difference(release, (folder / "golden.json").read_bytes())
+            difference = max(golden_differences(release, (folder / "golden.json").read_bytes()).values())
         except FactoryError as problem:
             problems.append(str(problem))
         else:
@@ -185,6 +200,7 @@ def bundle_verdict(folder: Path, release: Release) -> Verdict:
 def replay_in_fresh_process(
     bundle: Path,
     minutes: pd.DataFrame,
+    release: Release,
     *,
     decide_from: datetime | None = None,
     expected_digest: str | None = None,
@@ -198,6 +214,8 @@ def replay_in_fresh_process(
         Release bundle.
     minutes : DataFrame
         ``expiry``, ``open_time``, ``open``, ``high``, ``low``, ``close``, ``volume``, all delivery months.
+    release : Release
+        What the bundle should hold: says whether windows come back, and their shape. The process is not told.
     decide_from : datetime, optional
         Earlier minutes are history only.
     expected_digest : str, optional
@@ -208,7 +226,7 @@ def replay_in_fresh_process(
     Raises
     ------
     BadInputError
-        The process refused the bundle or the bars, with what it said.
+        The process refused the bundle or the bars, with what it said, or left windows of another shape.
     """
     columns = ["expiry", "open_time", "open", "high", "low", "close", "volume"]
     with tempfile.TemporaryDirectory(prefix="factory-replay-") as place:
@@ -219,6 +237,7 @@ def replay_in_fresh_process(
         minutes[columns].astype({"expiry": str}).to_parquet(root / "bars.parquet", index=False)
         command = [sys.executable, "-m", "factory_assets.deployment.replay", "--features"]
         command += ["--bundle", str(copy), "--bars", str(root / "bars.parquet"), "--output", str(root / "out.jsonl")]
+        command += ["--windows", str(root / "windows.bin")]
         command += ["--expected-digest", expected_digest or bundle.name]
         if decide_from is not None:
             command += ["--decide-from", decide_from.isoformat()]
@@ -235,13 +254,23 @@ def replay_in_fresh_process(
         if ended.returncode != 0:
             raise BadInputError(f"replay of {bundle}: exit {ended.returncode}: {ended.stderr.strip()[-2000:]}")
         lines = (root / "out.jsonl").read_text(encoding="utf-8").splitlines()
+        windows = _windows(root / "windows.bin", release, len(lines))
         left = tuple(sorted(str(path.relative_to(home)) for path in home.rglob("*")))
-    return FreshReplay(predictions=[json.loads(line) for line in lines], left_behind=left)
+    return FreshReplay(predictions=[json.loads(line) for line in lines], windows=windows, left_behind=left)
+
+
+def _windows(path: Path, release: Release, predictions: int) -> np.ndarray | None:
+    values = np.fromfile(path, dtype="<f4")
+    sequence = release.sequence
+    shape = (predictions, sequence.window_bars, len(sequence.names)) if sequence is not None else (0,)
+    if values.size != math.prod(shape):
+        raise BadInputError(f"replay: {values.size} values of windows; expected shape {shape}")
+    return None if sequence is None else values.reshape(shape)
 
 
 def parity_verdict(
     replay: FreshReplay,
-    batch_rows: pd.DataFrame,
+    batch_rows: BatchRows,
     release: Release,
     front_open_us: np.ndarray,
     *,
@@ -253,7 +282,7 @@ def parity_verdict(
     ----------
     replay : FreshReplay
         The live side.
-    batch_rows : DataFrame
+    batch_rows : BatchRows
         The batch side, by ``decision_time``.
     release : Release
         Tells a rounding error at a tree's threshold from a wrong probability.
@@ -262,14 +291,14 @@ def parity_verdict(
     whole_history : bool
         Whether the replay began where history begins; only then may decisions without full look-backs be compared.
     """
-    live = _live_frame(replay.predictions, len(release.columns))
+    live, inputs = _live_frame(replay.predictions, len(release.columns)), _live_inputs(replay)
     begin_us, end_us = int(front_open_us[0]), int(front_open_us[-1]) + MINUTE_US
-    batch_us = times_us(batch_rows["decision_time"], "batch decision_time")
+    batch_us = times_us(batch_rows.frame["decision_time"], "batch decision_time")
     wanted = (batch_us > begin_us) & (batch_us <= end_us)
-    batch, batch_us = batch_rows[wanted].reset_index(drop=True), batch_us[wanted]
-    inside = (live["decision_us"] > begin_us).to_numpy()
-    live = live[inside].reset_index(drop=True)
-    rows = np.array([values for values, kept in zip(_features(replay.predictions), inside, strict=True) if kept])
+    batch, batch_us = batch_rows.take(wanted), batch_us[wanted]
+    inside = np.flatnonzero(live["decision_us"] > begin_us)
+    inside = inside[np.argsort(live["decision_us"].to_numpy()[inside], kind="stable")]
+    live, inputs = live.iloc[inside].reset_index(drop=True), {name: values[inside] for name, values in inputs.items()}
     problems: list[str] = [f"files left in the empty home: {list(replay.left_behind)}"] if replay.left_behind else []
     missing = np.setdiff1d(batch_us, live["decision_us"])
     extra = np.setdiff1d(live["decision_us"], batch_us)
@@ -285,9 +314,7 @@ def parity_verdict(
             f"{_first(missing)}, {len(extra)} only live{_first(extra)}"
         )
     else:
-        order = np.argsort(live["decision_us"].to_numpy())
-        live = live.iloc[order].reset_index(drop=True)
-        problems += _compared(live, rows[order], batch, batch_us, release, front_open_us, whole_history, details)
+        problems += _compared(live, inputs, batch, batch_us, release, front_open_us, whole_history, details)
     found = "equal batch" if not problems else "differ from batch: " + "; ".join(problems)
     return Verdict(
         name=PARITY_CHECK,
@@ -299,8 +326,8 @@ def parity_verdict(
 
 def _compared(
     live: pd.DataFrame,
-    rows: np.ndarray,
-    batch: pd.DataFrame,
+    inputs: Inputs,
+    batch_rows: BatchRows,
     batch_us: np.ndarray,
     release: Release,
     front_open_us: np.ndarray,
@@ -308,8 +335,9 @@ def _compared(
     details: dict[str, str | int | float | bool],
 ) -> list[str]:
     """Every quantity of every decision; aligned rows."""
-    expected = batch[list(release.columns)].to_numpy(dtype=np.float32)
-    feature = _relative(rows, expected)
+    batch = batch_rows.frame
+    compared = {name: _cells(inputs[name], values) for name, values in batch_rows.inputs.items()}
+    feature = np.max([cells.furthest for cells in compared.values()], axis=0)
     probability = np.abs(
         live[["p_down", "p_flat", "p_up"]].to_numpy() - batch[["p_down", "p_flat", "p_up"]].to_numpy()
     ).max(axis=1)
@@ -317,14 +345,14 @@ def _compared(
     atr = _gap(live["atr_points"], batch["atr"]) / batch["atr"].fillna(1.0).to_numpy()
     cost = _gap(live["cost_points"], batch["cost"])
     # A tree's output jumps at a threshold: a last-bit difference of a feature may fall on its other side.
-    own = np.abs(release.probabilities(rows) - live[["p_down", "p_flat", "p_up"]].to_numpy()).max(axis=1)
-    tie = (probability > PROBABILITY_BOUND) & (feature.max(axis=1) <= FEATURE_BOUND) & (own <= 1e-12)
+    own = np.abs(release.probabilities(inputs) - live[["p_down", "p_flat", "p_up"]].to_numpy()).max(axis=1)
+    tie = (probability > PROBABILITY_BOUND) & (feature <= FEATURE_BOUND) & (own <= PROBABILITY_BOUND)
     late = ~np.isin(batch_us - MINUTE_US, front_open_us)
     known = batch["event_known"].to_numpy(dtype=bool)
     traded = live["warm"].to_numpy() & known & ~tie & ~late
     side = live["side"].to_numpy()
     checks = {
-        "features": (feature > FEATURE_BOUND).any(axis=1),
+        **{_SHOWN[name]: cells.furthest > FEATURE_BOUND for name, cells in compared.items()},
         "probabilities": (probability > PROBABILITY_BOUND) & ~tie,
         "expected values": (ev > EV_BOUND_ATR) & ~tie,
         "atr": atr > ATR_BOUND_SHARE,
@@ -340,8 +368,8 @@ def _compared(
     if tie.mean() > SPLIT_TIE_SHARE_MAX:
         problems.append(f"{int(tie.sum())} decisions at a tree's threshold, more than {SPLIT_TIE_SHARE_MAX:.0%}")
     details |= {
-        "features_max_difference": float(feature.max()),
-        "features_equal_to_the_bit_share": float(np.mean((rows == expected) | np.isnan(expected))),
+        **{f"{_SHOWN[name]}_max_difference": float(cells.furthest.max()) for name, cells in compared.items()},
+        **{f"{_SHOWN[name]}_equal_to_the_bit_share": cells.equal_share for name, cells in compared.items()},
         "probabilities_max_difference": float(probability[~tie].max(initial=0.0)),
         "ev_max_difference_atr": float(ev[~tie].max(initial=0.0)),
         "split_ties": int(tie.sum()),
@@ -354,14 +382,31 @@ def _compared(
     return problems
 
 
-def _relative(found: np.ndarray, expected: np.ndarray) -> np.ndarray:
+@dataclass(frozen=True)
+class _Cells:
+    """Largest relative difference of each decision's cells, and the share of cells that are equal to the bit."""
+
+    furthest: np.ndarray
+    equal_share: float
+
+
+def _cells(found: np.ndarray | LazyWindows, expected: np.ndarray | LazyWindows) -> _Cells:
     """Differences as a share of the value or of the column's mean size; infinite where only one of both is NaN."""
-    found, expected = found.astype(np.float64), expected.astype(np.float64)
-    masked = np.isnan(found) & np.isnan(expected)
-    size = np.nansum(np.abs(expected), axis=0) / np.maximum(1, (~np.isnan(expected)).sum(axis=0))
-    scale = np.maximum(np.maximum(np.abs(np.nan_to_num(expected)), size), np.finfo(np.float32).tiny)
-    gap = np.abs(found - expected) / scale
-    return np.where(masked, 0.0, np.where(np.isnan(gap), np.inf, gap))
+    store = expected.store[expected.used_rows()] if isinstance(expected, LazyWindows) else expected
+    known = ~np.isnan(store)
+    size = np.abs(np.where(known, store, 0.0).astype(np.float64)).sum(axis=0) / np.maximum(1, known.sum(axis=0))
+    furthest, equal = np.zeros(len(expected)), 0.0
+    # a few at a time: windows of a long stretch take gigabytes
+    for start in range(0, len(expected), _DECISIONS_AT_ONCE):
+        part = slice(start, start + _DECISIONS_AT_ONCE)
+        left, right = (np.asarray(side[part]).astype(np.float64) for side in (found, expected))
+        masked = np.isnan(left) & np.isnan(right)
+        scale = np.maximum(np.maximum(np.abs(np.nan_to_num(right)), size), np.finfo(np.float32).tiny)
+        gap = np.abs(left - right) / scale
+        gap = np.where(masked, 0.0, np.where(np.isnan(gap), np.inf, gap))
+        furthest[part] = gap.reshape(len(gap), -1).max(axis=1)
+        equal += float((masked | (left == right)).mean()) * len(gap)
+    return _Cells(furthest, equal / len(expected))
 
 
 def _gap(found: pd.Series, expected: pd.Series) -> np.ndarray:
@@ -381,9 +426,15 @@ def _live_frame(predictions: Sequence[dict[str, Any]], columns: int) -> pd.DataF
     return frame
 
 
-def _features(predictions: Sequence[dict[str, Any]]) -> list[np.ndarray]:
+def _live_inputs(replay: FreshReplay) -> Inputs:
     # None becomes NaN
-    return [np.array(row["features"], dtype=np.float64).astype(np.float32) for row in predictions]
+    rows = [np.array(row["features"], dtype=np.float64).astype(np.float32) for row in replay.predictions]
+    tabular = np.array(rows, dtype=np.float32)
+    return (
+        {TABULAR: tabular}
+        if replay.windows is None
+        else {TABULAR: tabular, SEQUENCE: LazyWindows.of_array(replay.windows)}
+    )
 
 
 def _first(times: np.ndarray) -> str:

@@ -46,6 +46,8 @@ class Prediction:
         Minutes of the base bar that traded.
     features : ndarray of float32, shape (F,)
         Unscaled features in the release's column order.
+    window : ndarray of float32, shape (T, F), or None
+        Unscaled rows the sequence members saw, the newest last, NaN where there is none; None without such members.
     earlier : Prediction or None
         The late decision of the bar before, where one minute closed both.
     """
@@ -66,10 +68,11 @@ class Prediction:
     atr_points: float
     traded_minutes: int
     features: np.ndarray = field(repr=False, compare=False)
+    window: np.ndarray | None = field(default=None, repr=False, compare=False)
     earlier: "Prediction | None" = field(default=None, repr=False)
 
     def to_plain(self, *, features: bool = False) -> dict[str, Any]:
-        """Values as JSON takes them: the time as ISO text, missing numbers as None, ``earlier`` left out."""
+        """Values as JSON takes them: time as ISO text, missing numbers as None, ``window`` and ``earlier`` left out."""
         plain: dict[str, Any] = {"decision_time": self.decision_time.isoformat()}
         for name in _PLAIN:
             value = getattr(self, name)

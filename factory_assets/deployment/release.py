@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from factory_assets.adapters.tabular import column_name
+from factory_assets.deployment.sequence_input import SequenceInput
 from factory_assets.features.registry import registry
 from factory_assets.splits.study import Study
 from factory_assets.stacking import FittedMember, FittedMeta
@@ -16,6 +17,11 @@ from factory_assets.vocabulary.partition import PartitionKey
 from factory_assets.vocabulary.settings import Barriers, LabelSettings, MarketSettings
 from factory_assets.vocabulary.timeframes import features_name
 from factory_assets.vocabulary.verdict import Scalar
+from factory_assets.vocabulary.windows import LazyWindows
+
+TABULAR, SEQUENCE = "tabular", "sequence"
+Inputs = Mapping[str, np.ndarray | LazyWindows]
+"""Features of the same decisions by the adapter that shapes them: rows (N, F) and, where members read them, windows."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,7 +39,9 @@ class Release:
     market : MarketSettings
         Roll share and spike limit of the canonical series.
     pool : mapping of int to tuple of str
-        Timeframe in minutes to its features; together, in this order, the columns every member reads.
+        Timeframe in minutes to its features; together, in this order, the columns every tabular member reads.
+    sequence : SequenceInput or None
+        What the windows of sequence members hold; None in a release without such a member.
     members : mapping of str to FittedMember
         Base models by name.
     meta : FittedMeta
@@ -58,6 +66,7 @@ class Release:
     labels: LabelSettings
     market: MarketSettings
     pool: Mapping[int, tuple[str, ...]]
+    sequence: SequenceInput | None
     members: Mapping[str, FittedMember]
     meta: FittedMeta
     theta: float
@@ -79,11 +88,7 @@ class Release:
             problems.append("an empty pool of features")
         if {*self.members} != {*self.meta.base_names}:
             problems.append(f"members {sorted(self.members)}, but a meta-learner of {list(self.meta.base_names)}")
-        problems += [
-            f"member {name!r} reads other columns than the pool's {len(self.columns)}, or in another order"
-            for name, member in sorted(self.members.items())
-            if member.feature_names != self.columns
-        ]
+        problems += self._unreadable()
         if not all(math.isfinite(value) for value in (self.theta, self.m0_long, self.m0_short)) or self.theta < 0:
             problems.append(
                 f"theta {self.theta}, m0 {self.m0_long} and {self.m0_short}: expected finite, theta not negative"
@@ -96,6 +101,26 @@ class Release:
         if problems:
             raise BadInputError(f"release of {self.contract}|{self.horizon}: " + "; ".join(problems))
 
+    def _unreadable(self) -> list[str]:
+        """Members that do not fit the input they read, and an input that nobody reads."""
+        shapes: dict[str, tuple[int, ...]] = {TABULAR: (len(self.columns),)}
+        names: dict[str, tuple[str, ...]] = {TABULAR: self.columns}
+        if self.sequence is not None:
+            names[SEQUENCE] = self.sequence.names
+            shapes[SEQUENCE] = (self.sequence.window_bars, len(self.sequence.names))
+        adapters = {name: member.model.entry.adapter for name, member in sorted(self.members.items())}
+        problems = [f"an input {adapter!r} that no member reads" for adapter in sorted({*names} - {*adapters.values()})]
+        for name, adapter in adapters.items():
+            member = self.members[name]
+            if adapter not in names:
+                problems.append(f"member {name!r} reads {adapter!r}, which this release does not have")
+            elif member.feature_names != names[adapter] or member.model.shape_ != shapes[adapter]:
+                problems.append(
+                    f"member {name!r} reads other columns than the {len(names[adapter])} of its input, or in another "
+                    f"order, or samples of {member.model.shape_}, expected {shapes[adapter]}"
+                )
+        return problems
+
     @property
     def instrument(self) -> Instrument:
         """Row of the instrument table."""
@@ -103,20 +128,59 @@ class Release:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Feature columns in the order the members read them."""
+        """Tabular columns in the order the members read them."""
         return tuple(column_name(name, minutes) for minutes, names in self.pool.items() for name in names)
 
-    def probabilities(self, features: np.ndarray) -> np.ndarray:
+    @property
+    def reads(self) -> Mapping[int, tuple[str, ...]]:
+        """Timeframe in minutes to every feature some member reads of it, for rows or for windows, each once."""
+        names = {minutes: [*chosen] for minutes, chosen in self.pool.items()}
+        if self.sequence is not None:
+            own = names.setdefault(self.sequence.minutes, [])
+            own += [name for name in self.sequence.names if name not in own]
+        return {minutes: tuple(chosen) for minutes, chosen in sorted(names.items())}
+
+    def member_probabilities(self, inputs: Inputs) -> dict[str, np.ndarray]:
+        """Each member's probabilities of down, flat and up, float64, shape (N, 3), by its name.
+
+        Parameters
+        ----------
+        inputs : mapping of str to ndarray or LazyWindows
+            Unscaled features of the same N decisions, known at them; NaN where a warm-up masks the cell.
+            ``"tabular"``: float32, shape (N, F), in the order of :attr:`columns`. ``"sequence"``, where a member reads
+            it: windows of shape (N, T, F) over rows of the features of :attr:`sequence`. More are ignored.
+
+        Raises
+        ------
+        BadInputError
+            An input missing, of another shape, or of another number of decisions than the others.
+        """
+        adapters = {name: member.model.entry.adapter for name, member in self.members.items()}
+        wanted = {*adapters.values()}
+        lengths = {name: len(inputs[name]) for name in sorted(wanted) if name in inputs}
+        if {*lengths} != wanted or len({*lengths.values()}) > 1:
+            raise BadInputError(
+                f"release of {self.contract}|{self.horizon}: decisions by input {lengths}; expected the same number in "
+                f"each of {sorted(wanted)}"
+            )
+        return {name: member.predict_proba(inputs[adapters[name]]) for name, member in self.members.items()}
+
+    def probabilities(self, inputs: Inputs) -> np.ndarray:
         """The stack's probabilities of down, flat and up.
 
         Parameters
         ----------
-        features : ndarray of float32, shape (N, F)
-            Unscaled, in the order of :attr:`columns`; NaN where a warm-up masks the cell. Known at the decision.
+        inputs : mapping of str to ndarray or LazyWindows
+            As for :meth:`member_probabilities`.
 
         Returns
         -------
         ndarray of float64, shape (N, 3)
-            Each row from itself alone.
+            Each row from the features of its own decision alone.
+
+        Raises
+        ------
+        BadInputError
+            As :meth:`member_probabilities`.
         """
-        return self.meta.predict_proba({name: member.predict_proba(features) for name, member in self.members.items()})
+        return self.meta.predict_proba(self.member_probabilities(inputs))

@@ -8,6 +8,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ def replay_file(
     *,
     decide_from: datetime | None = None,
     features: bool = False,
+    windows_path: Path | None = None,
     tell: Callable[[str], object] | None = None,
 ) -> list[dict[str, Any]]:
     """Every prediction over recorded minutes, each from the minutes before it.
@@ -54,6 +56,9 @@ def replay_file(
         Minutes that open before this moment are history only; predictions begin after it. All are predicted by default.
     features : bool
         Whether each prediction carries its feature row.
+    windows_path : Path, optional
+        New file for the windows the sequence members saw: little-endian float32, C order, T x F values a prediction.
+        Nothing is written by a release without such members.
     tell : callable, optional
         Told once, at the end, what became of the minutes: how many were fed, the predictor's counts, whether it is
         warm, and why there is no prediction if there is none.
@@ -76,10 +81,16 @@ def replay_file(
         )
     predictor = Predictor.load(bundle, expected_digest)
     minutes = read_minutes(Path(bars_path))
-    predictions = list(replay_minutes(predictor, minutes, decide_from=decide_from))
+    predictions = []
+    # Windows go out one by one: those of a long replay do not fit into memory.
+    with nullcontext() if windows_path is None else windows_path.open("xb") as windows:
+        for prediction in replay_minutes(predictor, minutes, decide_from=decide_from):
+            predictions.append(prediction.to_plain(features=features))
+            if windows is not None and prediction.window is not None:
+                windows.write(prediction.window.astype("<f4").tobytes())
     if tell is not None:
-        tell(_account(predictor, minutes, predictions))
-    return [prediction.to_plain(features=features) for prediction in predictions]
+        tell(_account(predictor, minutes, len(predictions)))
+    return predictions
 
 
 def replay_minutes(
@@ -159,6 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--expected-digest", help="sha256 the bundle's manifest has to have")
     parser.add_argument("--decide-from", type=datetime.fromisoformat, help="earlier minutes are history only")
     parser.add_argument("--features", action="store_true", help="print the feature row of each prediction too")
+    parser.add_argument("--windows", type=Path, help="new file for the windows seen, raw float32")
     parser.add_argument("--output", type=Path, help="file for the JSON lines; standard output by default")
     chosen = parser.parse_args(arguments)
     try:
@@ -168,6 +180,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             chosen.expected_digest,
             decide_from=chosen.decide_from,
             features=chosen.features,
+            windows_path=chosen.windows,
             tell=lambda text: sys.stderr.write(f"{text}\n"),
         )
     except FactoryError as problem:
@@ -189,12 +202,12 @@ def _require(fine: pd.Series, frame: pd.DataFrame, where: str, what: str, error:
         raise error(f"{where}: row {row + 1} (of {len(frame)}, the header not counted) {what.format(found=found)}")
 
 
-def _account(predictor: Predictor, minutes: pd.DataFrame, predictions: Sequence[Prediction]) -> str:
+def _account(predictor: Predictor, minutes: pd.DataFrame, predictions: int) -> str:
     """What became of the minutes, for the person who gave them."""
     counted = ", ".join(f"{name} {count}" for name, count in predictor.counts.items() if count) or "none counted"
     state = "warm" if predictor.warm else "not warm"
     text = (
-        f"{len(minutes)} minutes fed ({counted}); {len(predictions)} predictions; predictor {state} at the end, it "
+        f"{len(minutes)} minutes fed ({counted}); {predictions} predictions; predictor {state} at the end, it "
         f"needs {predictor.sessions_needed} full sessions of history"
     )
     if predictions:

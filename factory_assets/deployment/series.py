@@ -292,19 +292,29 @@ class LiveSeries:
         tape, front = self._require_tape(), self.front
         if front is None or len(tape.month(front)) == 0:
             return
-        ladder = build_ladder(tape.canonical(front, self._ratio), self.current_session)
-        for minutes, bars in self._bars.items():
-            close_us = times_us(ladder[minutes]["close_time"])
+        session = self.current_session
+        due = [minutes for minutes, bars in self._bars.items() if _closed_since(session, minutes, bars, until_us)]
+        ladder = build_ladder(tape.canonical(front, self._ratio), session, due)
+        for minutes, frame in ladder.items():
+            bars = self._bars[minutes]
+            close_us = times_us(frame["close_time"])
             first, stop = np.searchsorted(close_us, [bars.last_close_us, until_us], side="right")
             if stop > first:
-                bars.extend(ladder[minutes].iloc[first:stop])
+                bars.extend(frame.iloc[first:stop])
                 if minutes == BASE_MINUTES:
-                    self._base_bar_minutes = int(ladder[minutes]["minutes"].iloc[stop - 1])
+                    self._base_bar_minutes = int(frame["minutes"].iloc[stop - 1])
 
     def _require_tape(self) -> SessionTape:
         if self._tape is None:
             raise BadInputError("no minute has been taken yet")
         return self._tape
+
+
+def _closed_since(session: Sessions, minutes: int, bars: TrailingBars, until_us: int) -> bool:
+    """Whether the schedule has a close of the timeframe after the last bar held and by ``until_us``."""
+    clock_us = session.base_clock_us(minutes)
+    place = int(np.searchsorted(clock_us, until_us, side="right")) - 1
+    return place >= 0 and bool(clock_us[place] > bars.last_close_us)
 
 
 def _minute(expiry: str, open_us: int, open_: float, high: float, low: float, close: float, volume: float) -> Minute:

@@ -8,8 +8,8 @@ the certificate that no feature reads the future. Does not: kernels that labels 
 
 from factory_assets.features.causality import certify
 from factory_assets.features.compute import compute
-from factory_assets.features.pools import column_name, tabular_pool
+from factory_assets.features.pools import column_name, sequence_pool, tabular_pool
 from factory_assets.features.registry import catalogue
 from factory_assets.features.spec import FeatureSpec
 
-__all__ = ["FeatureSpec", "catalogue", "certify", "column_name", "compute", "tabular_pool"]
+__all__ = ["FeatureSpec", "catalogue", "certify", "column_name", "compute", "sequence_pool", "tabular_pool"]

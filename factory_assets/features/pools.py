@@ -91,3 +91,12 @@ def tabular_pool(primary_minutes: int, other_minutes: Sequence[int]) -> Mapping[
     if size != expected or any(len(set(names)) < len(names) for names in pool.values()):
         raise ConfigurationError(f"tabular pool of {frames}: {size} columns, expected {expected} different ones")
     return MappingProxyType(dict(sorted(pool.items())))
+
+
+def sequence_pool() -> tuple[str, ...]:
+    """Features of a base bar that make one row of a sequence window, in catalogue order: all of them.
+
+    Windows hold one timeframe; the clock's features enter like any other, since a window spans hours and nights. Names
+    are those of ``features_5min``, without a timeframe behind them.
+    """
+    return tuple(spec.name for spec in catalogue())

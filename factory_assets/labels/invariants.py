@@ -12,7 +12,7 @@ import pandas as pd
 from factory_assets.labels.random_walk import random_walk_labels
 from factory_assets.labels.recomputation import recomputed_outcomes
 from factory_assets.market.sessions import Sessions
-from factory_assets.vocabulary.frames import times_us
+from factory_assets.vocabulary.frames import dates_days, times_us
 from factory_assets.vocabulary.instruments import Instrument
 from factory_assets.vocabulary.settings import Barriers, LabelSettings
 from factory_assets.vocabulary.timeframes import BASE_MINUTES, MINUTE_US
@@ -36,17 +36,21 @@ _PRICE_TOLERANCE = 1e-9  # relative: sums of a handful of float64 prices
 
 @dataclass(frozen=True, kw_only=True)
 class _Partition:
-    """What the table is checked against."""
+    """What the table is checked against; ``history_5min`` ends with ``bars_5min``, the base bars of the rows."""
 
     labels: pd.DataFrame
     bars_1min: pd.DataFrame
-    bars_5min: pd.DataFrame
+    history_5min: pd.DataFrame
     sessions: Sessions
     instrument: Instrument
     barriers: Barriers
     settings: LabelSettings
     horizon: int
     seed: int
+
+    @property
+    def bars_5min(self) -> pd.DataFrame:
+        return self.history_5min.iloc[len(self.history_5min) - len(self.labels) :]
 
     @property
     def eligible(self) -> pd.DataFrame:
@@ -69,6 +73,7 @@ def label_invariants(
     settings: LabelSettings,
     horizon: int,
     *,
+    from_day: int | None = None,
     seed: int = 5,
 ) -> list[Verdict]:
     """Check a finished ``labels`` table against the bars it was made from.
@@ -77,12 +82,14 @@ def label_invariants(
     ----------
     labels : DataFrame
         Output of :func:`factory_assets.labels.label_table.label_decisions`, every row of a run of whole sessions from
-        the first on. Where a study has a test period, leave it out here and in the bars: verdicts state shares of
-        outcomes, and no outcome of the sealed period may enter one.
+        the first (or from ``from_day``) on. Where a study has a test period, leave it out here and in the bars:
+        verdicts state shares of outcomes, and no outcome of the sealed period may enter one.
     bars_1min, bars_5min : DataFrame
-        The bars it was made from, cut at the same session.
+        The bars it was made from, cut at the same session; history before the first row included.
     sessions, instrument, barriers, settings, horizon
         What it was made with.
+    from_day : int, optional
+        As it was made with.
     seed : int
         Seed of the sampled rows and of the random walk.
 
@@ -98,7 +105,7 @@ def label_invariants(
     partition = _Partition(
         labels=labels,
         bars_1min=bars_1min,
-        bars_5min=bars_5min,
+        history_5min=bars_5min,
         sessions=sessions,
         instrument=instrument,
         barriers=barriers,
@@ -106,9 +113,10 @@ def label_invariants(
         horizon=horizon,
         seed=seed,
     )
-    aligned = len(labels) == len(bars_5min) and bool(
-        np.array_equal(_us(labels, "decision_time"), times_us(bars_5min["close_time"], "bars_5min.close_time"))
-    )
+    close_us = times_us(bars_5min["close_time"], "bars_5min.close_time")
+    day = dates_days(bars_5min["trade_date"])
+    first = 0 if from_day is None else int(np.searchsorted(day, from_day))
+    aligned = bool(np.array_equal(_us(labels, "decision_time"), close_us[first:]))
     if not aligned or not bool(labels["eligible"].any()):
         summary = (
             f"none of {len(labels)} base bars has a label; too little history, or bars and sessions disagree"
@@ -166,9 +174,10 @@ def _range_faults(p: _Partition) -> dict[str, int]:
     entry, upper, lower, atr = (rows[name].to_numpy() for name in ("entry_price", "upper", "lower", "atr"))
     slack = _PRICE_TOLERANCE * entry
     label, tie = rows["label"].to_numpy(), rows["tie"].to_numpy()
-    ratio = p.bars_5min["adjustment_ratio"].to_numpy(np.float64)
-    high, low, close = (p.bars_5min[name].to_numpy(np.float64) * ratio for name in ("high", "low", "close"))
-    reference = (talib.ATR(high, low, close, timeperiod=14) / ratio)[p.labels["eligible"].to_numpy()]
+    ratio = p.history_5min["adjustment_ratio"].to_numpy(np.float64)
+    high, low, close = (p.history_5min[name].to_numpy(np.float64) * ratio for name in ("high", "low", "close"))
+    history = len(p.history_5min) - len(p.labels)
+    reference = (talib.ATR(high, low, close, timeperiod=14) / ratio)[history:][p.labels["eligible"].to_numpy()]
     exit_long, exit_short = rows["exit_long"].to_numpy(), rows["exit_short"].to_numpy()
     timed_out = rows["minutes_to_touch"].isna().to_numpy()
     took_us = _us(rows, "t1") - _us(rows, "entry_time")
@@ -262,7 +271,7 @@ def _costs_once(p: _Partition) -> Verdict:
     high = (fees.commission_ticks + 2 * fees.slippage_high_ticks) * fees.tick_size
     expected = np.where(rows["high_volatility"].to_numpy(), high, low)
     slack = _PRICE_TOLERANCE * entry
-    session = pd.factorize(p.labels["trade_date"])[0]
+    session = pd.factorize(p.history_5min["trade_date"])[0][len(p.history_5min) - len(p.labels) :]
     early = session < p.settings.cost_history_sessions
     faults = {
         "net_long": _count(np.abs(rows["exit_long"] - entry - expected - rows["net_long"]) > slack),

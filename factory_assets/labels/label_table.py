@@ -52,6 +52,8 @@ def label_decisions(
     barriers: Barriers,
     settings: LabelSettings,
     horizon: int,
+    *,
+    from_day: int | None = None,
 ) -> pd.DataFrame:
     """Label every base bar of one contract, or say why it has no label.
 
@@ -74,6 +76,9 @@ def label_decisions(
         Events and cost history.
     horizon : int
         Base bars that have to remain to flat time.
+    from_day : int, optional
+        First session to label, days since 1970. Earlier bars are history behind ATR, costs and events alone: no
+        outcome of theirs is walked, and no row of theirs is returned. None labels everything.
 
     Returns
     -------
@@ -100,7 +105,8 @@ def label_decisions(
     reason = np.zeros(len(decisions.t0_us), dtype=np.int8)
     reason[~(decisions.atr > 0)] = MASK_REASONS.index("no_atr")
     reason[_closes_left(decisions) < horizon] = MASK_REASONS.index("too_late")
-    walked = np.flatnonzero(reason == 0)
+    first = 0 if from_day is None else int(np.searchsorted(decisions.trade_day, from_day))
+    walked = first + np.flatnonzero(reason[first:] == 0)
     outcome = _outcomes(bars_1min, decisions, walked, barriers)
     open_us = times_us(bars_1min["open_time"], "bars_1min.open_time")
     known_us = int(times_us(bars_1min["close_time"], "bars_1min.close_time")[-1]) if len(open_us) else 0
@@ -114,7 +120,7 @@ def label_decisions(
             sigma_multiple=settings.cusum_sigma_multiple,
             span_bars=settings.cusum_span_bars,
         )
-    return _table(decisions, outcome, walked, reason, event)
+    return _table(decisions, outcome, walked, reason, event).iloc[first:].reset_index(drop=True)
 
 
 def _decisions(

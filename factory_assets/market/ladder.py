@@ -5,6 +5,7 @@ starts. Neighbours: :mod:`factory_assets.market.sessions` says when sessions are
 :mod:`factory_assets.market.ladder_invariants` recomputes every bar by other means.
 """
 
+from collections.abc import Collection
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -37,7 +38,9 @@ class _Level(NamedTuple):
     expiry: np.ndarray
 
 
-def build_ladder(canonical: pd.DataFrame, sessions: Sessions) -> dict[int, pd.DataFrame]:
+def build_ladder(
+    canonical: pd.DataFrame, sessions: Sessions, timeframes_minutes: Collection[int] = TIMEFRAMES_MINUTES
+) -> dict[int, pd.DataFrame]:
     """Bars of every timeframe from canonical one-minute bars.
 
     Open is the first, high the highest, low the lowest and close the last price of the minutes inside; volumes are
@@ -53,11 +56,13 @@ def build_ladder(canonical: pd.DataFrame, sessions: Sessions) -> dict[int, pd.Da
         ``close_time`` lies in the future are unfinished; the caller leaves them out.
     sessions : Sessions
         Sessions of the instrument that cover the bars; more of them change nothing.
+    timeframes_minutes : collection of int
+        Timeframes wanted; all by default. The bars of one are the same whichever others are wanted.
 
     Returns
     -------
     dict of int to DataFrame
-        Timeframe in minutes to the table ``bars_<minutes>min`` (without ``contract``), one row a bar in
+        Timeframe wanted, in minutes, to the table ``bars_<minutes>min`` (without ``contract``), one row a bar in
         ``close_time`` order. A row is known at its ``close_time``.
 
     Raises
@@ -65,11 +70,13 @@ def build_ladder(canonical: pd.DataFrame, sessions: Sessions) -> dict[int, pd.Da
     BadInputError
         Bars out of order or outside every session, a trade date that is not the session's, or two expiries within
         one bin.
+    UnknownNameError
+        A timeframe off the ladder.
     """
     open_us = times_us(canonical["open_time"], "canonical_bars.open_time")
     base = _minute_level(canonical, open_us, sessions)
     levels = {1: base}
-    for minutes in TIMEFRAMES_MINUTES[1:]:
+    for minutes in _with_levels_below(timeframes_minutes):
         below = LEVEL_BELOW_MINUTES[minutes]
         *bars, mixed = _aggregate(*levels[below], minutes // below)
         if mixed >= 0:
@@ -80,7 +87,23 @@ def build_ladder(canonical: pd.DataFrame, sessions: Sessions) -> dict[int, pd.Da
             )
         levels[minutes] = _Level(*bars)
     categories = canonical["expiry"].astype("category").cat.categories
-    return {minutes: _frame(level, minutes, sessions, categories) for minutes, level in levels.items()}
+    return {
+        minutes: _frame(level, minutes, sessions, categories)
+        for minutes, level in levels.items()
+        if minutes in timeframes_minutes
+    }
+
+
+def _with_levels_below(timeframes_minutes: Collection[int]) -> list[int]:
+    """Timeframes longer than a minute that have to be built, in an order in which each finds the level below it."""
+    needed: set[int] = set()
+    for minutes in timeframes_minutes:
+        bars_name(minutes)  # refuses what is not on the ladder
+        level = minutes
+        while level > 1:
+            needed.add(level)
+            level = LEVEL_BELOW_MINUTES[level]
+    return sorted(needed)
 
 
 def _minute_level(canonical: pd.DataFrame, open_us: np.ndarray, sessions: Sessions) -> _Level:

@@ -30,6 +30,8 @@ class _Fitted(Generic[State]):
     classes: np.ndarray
     shape: tuple[int, ...]
     report: Mapping[str, Scalar]
+    curves: Mapping[str, list[float]]
+    resumed_rounds: int = 0
 
 
 class BaseModel(abc.ABC, Generic[State]):
@@ -68,6 +70,7 @@ class BaseModel(abc.ABC, Generic[State]):
         entry = self._own_entry()
         self._params: ModelParameters = entry.defaults.with_changes(params, f"model {entry.name!r}")
         self._fitted: _Fitted[State] | None = None
+        self._checkpoint_folder: Path | None = None
 
     @classmethod
     def _own_entry(cls) -> ModelEntry:
@@ -93,7 +96,7 @@ class BaseModel(abc.ABC, Generic[State]):
 
     @property
     def shape_(self) -> tuple[int, ...]:
-        """Shape of one row of ``X``: (F,) for tabular models."""
+        """Shape of one row of ``X``: (F,) for tabular models, (T, F) for sequence models."""
         return self._require_fitted().shape
 
     @property
@@ -101,13 +104,49 @@ class BaseModel(abc.ABC, Generic[State]):
         """Figures of the fit: rows and what the model adds (iterations, best iteration, ...)."""
         return self._require_fitted().report
 
+    @property
+    def fit_curves_(self) -> Mapping[str, list[float]]:
+        """Losses by round (tree or epoch) of the fit, e.g. ``train_loss`` and ``watched_loss``; round 1 comes first.
+
+        Rounds after the best one are included. Empty for models without rounds and for a model that was loaded: the
+        curves are no part of the saved files.
+        """
+        return self._require_fitted().curves
+
+    @property
+    def resumed_rounds_(self) -> int:
+        """Rounds the fit took over from a checkpoint instead of running them; 0 when it began anew or was loaded."""
+        return self._require_fitted().resumed_rounds
+
+    def checkpoint_in(self, folder: Path | str) -> Self:
+        """Let the next fits keep a checkpoint in a folder, and go on from one of the very same fit if it is there.
+
+        A resumed fit gives the bytes of an uninterrupted one. A checkpoint of other data, parameters or library
+        version, or a damaged one, is never used: the fit logs a warning and begins anew. The folder serves one fit at
+        a time; the last checkpoint stays in it, for the caller to remove once the fit's result is safe.
+
+        Raises
+        ------
+        ConfigurationError
+            If the model cannot resume.
+        """
+        entry = self._own_entry()
+        if not entry.resumable:
+            raise ConfigurationError(
+                f"model {entry.name!r} keeps no checkpoints: its fits begin anew. Ask entry.resumable before."
+            )
+        self._checkpoint_folder = Path(folder)
+        return self
+
     def fit(self, X: Any, y: Any, sample_weight: Any = None, eval_set: EvalSet | None = None) -> Self:  # noqa: N803
         """Fit on samples; an earlier fit is forgotten first, so an interrupted one leaves the model unfitted.
 
         Parameters
         ----------
-        X : array_like of float, shape (N, F) for tabular models
-            Values known at the decision; finite.
+        X : array_like of float, shape (N, F), or windows, shape (N, T, F)
+            Values known at the decision; finite. Tabular models take rows. Sequence models take an array or
+            :class:`~factory_assets.vocabulary.windows.LazyWindows`, newest step last; lazy windows are never
+            materialised as a whole, and fit like the array they stand for.
         y : array_like of int, shape (N,)
             Classes, any two or more integers.
         sample_weight : array_like of float, shape (N,), optional
@@ -132,12 +171,20 @@ class BaseModel(abc.ABC, Generic[State]):
             evaluation = self._checked_eval_set(eval_set, features.shape[1:], classes)
         state = self._fit(train, evaluation if self.entry.stops_early else None, len(classes))
         report = {"rows": len(train), "eval_rows": len(evaluation) if evaluation else 0, **self._report(state)}
-        self._fitted = _Fitted(state, classes, tuple(features.shape[1:]), MappingProxyType(report))
+        self._fitted = _Fitted(
+            state,
+            classes,
+            tuple(features.shape[1:]),
+            MappingProxyType(report),
+            self._curves(state),
+            self._resumed_rounds(state),
+        )
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:  # noqa: N803
         """Probabilities of the classes, float64, shape (N, K), columns in the order of ``classes_``; rows sum to one.
 
+        ``X`` has shape (N, F), or (N, T, F) for sequence models (an array or lazy windows, taken a few at a time).
         Each row's result depends on that row alone: one row gives the bits it gives inside a batch.
 
         Raises
@@ -213,7 +260,7 @@ class BaseModel(abc.ABC, Generic[State]):
         if classes.ndim != 1 or len(classes) < 2 or not (np.diff(classes) > 0).all():
             raise IntegrityError(f"saved model {entry.name!r}: expected sorted classes, got {classes.tolist()}")
         state = model._state_from(payload, len(classes), shape)
-        model._fitted = _Fitted(state, classes, shape, MappingProxyType(report))
+        model._fitted = _Fitted(state, classes, shape, MappingProxyType(report), MappingProxyType({}))
         return model
 
     def save(self, folder: Path | str) -> None:
@@ -246,8 +293,8 @@ class BaseModel(abc.ABC, Generic[State]):
         """Everything learnt, as one immutable value; ``self`` stays as it is."""
 
     @abc.abstractmethod
-    def _predict(self, state: State, features: np.ndarray) -> np.ndarray:
-        """Probabilities, shape (N, K), each row from itself alone."""
+    def _predict(self, state: State, features: Any) -> np.ndarray:
+        """Probabilities, shape (N, K), each row from itself alone; ``features`` as in :class:`Samples`."""
 
     @abc.abstractmethod
     def _state_files(self, state: State) -> dict[str, bytes]:
@@ -260,6 +307,14 @@ class BaseModel(abc.ABC, Generic[State]):
     @abc.abstractmethod
     def _report(self, state: State) -> Mapping[str, Scalar]:
         """Figures of the fit a reader wants to see (iterations; ``best_iteration`` where rounds can be cut)."""
+
+    def _curves(self, state: State) -> Mapping[str, list[float]]:  # noqa: ARG002
+        """Losses by round; models with rounds override it."""
+        return MappingProxyType({})
+
+    def _resumed_rounds(self, state: State) -> int:  # noqa: ARG002
+        """Rounds taken over from a checkpoint; resumable models override it."""
+        return 0
 
     def _checked_eval_set(self, eval_set: EvalSet, shape: tuple[int, ...], classes: np.ndarray) -> Samples:
         what = f"model {self.entry.name!r}, eval_set"

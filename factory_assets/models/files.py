@@ -18,7 +18,7 @@ from factory_assets.vocabulary.errors import BadInputError, IntegrityError
 HEADER = "model.json"
 FORMAT = 1
 FILE_BYTES_MAX = 512 * 1024 * 1024
-_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}\.(json|txt)")
+_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,63}\.(json|txt|safetensors)")
 
 
 def seal(header: Mapping[str, Any], payload: Mapping[str, bytes], header_name: str = HEADER) -> dict[str, bytes]:
@@ -121,7 +121,9 @@ def read_folder(folder: Path) -> dict[str, bytes]:
 
 def _refuse_name(name: str) -> None:
     if not _NAME.fullmatch(name):
-        raise IntegrityError(f"file name {name!r}: expected a plain lower-case .json or .txt name without folders")
+        raise IntegrityError(
+            f"file name {name!r}: expected a plain lower-case .json, .txt or .safetensors name without folders"
+        )
 
 
 def _spelled(header: Mapping[str, Any]) -> bytes:

@@ -11,7 +11,7 @@ from factory_assets.vocabulary.errors import ConfigurationError
 if TYPE_CHECKING:
     from factory_assets.models.base import BaseModel
 
-DIMENSIONS: MappingProxyType[str, int] = MappingProxyType({"tabular": 2, "probabilities": 2})
+DIMENSIONS: MappingProxyType[str, int] = MappingProxyType({"tabular": 2, "sequence": 3, "probabilities": 2})
 """Adapters a model may name, and the number of dimensions of the ``X`` each hands over."""
 
 SCALINGS: MappingProxyType[str, str] = MappingProxyType(
@@ -21,10 +21,20 @@ SCALINGS: MappingProxyType[str, str] = MappingProxyType(
     }
 )
 DETERMINISMS: MappingProxyType[str, str] = MappingProxyType(
-    {"bitwise": "same rows in any order and same parameters give the same file bytes, on any number of cores"}
+    {
+        "bitwise": "same rows in any order and same parameters give the same file bytes, on any number of cores",
+        "bitwise_per_processor": (
+            "as bitwise on one kind of processor; a fit on another kind or on a GPU has other last bits, and its log "
+            "loss agrees within .05 nats"
+        ),
+    }
 )
 FILE_FORMATS: MappingProxyType[str, str] = MappingProxyType(
-    {"lightgbm_text": "LightGBM's own model text", "json": "coefficients in JSON, written and read by the factory"}
+    {
+        "lightgbm_text": "LightGBM's own model text",
+        "json": "coefficients in JSON, written and read by the factory",
+        "safetensors": "named tensors without code, checked against the network the header describes",
+    }
 )
 
 
@@ -78,6 +88,10 @@ class ModelEntry:
     rounds_parameter : str or None
         Parameter that bounds the boosting rounds or epochs early stopping may cut; None if the model has none and
         ignores ``eval_set``.
+    own_process : bool
+        Whether fits of the model run in a child process: single-threaded and long, so that several use several cores.
+    resumable : bool
+        Whether a fit that was killed goes on from its last checkpoint (:meth:`BaseModel.checkpoint_in`).
     memorising : mapping of str to value
         Parameters under which the model has to reproduce 64 arbitrary rows (its capacity without regularisation).
     model_class : type
@@ -97,6 +111,8 @@ class ModelEntry:
     file_format: str
     weights_equal_copies: bool
     rounds_parameter: str | None
+    own_process: bool = False
+    resumable: bool = False
     memorising: Mapping[str, bool | int | float]
     model_class: "type[BaseModel]"
 
@@ -123,6 +139,8 @@ class ModelEntry:
             for name, span in self.search_space.items()
             if name in parameters and not span.low <= parameters[name] <= span.high
         ]
+        if self.resumable and self.rounds_parameter is None:
+            problems.append("resumable: a model without a rounds_parameter has no rounds to go on from")
         if problems:
             raise ConfigurationError(f"model {self.name!r}: {'; '.join(problems)}")
         object.__setattr__(self, "search_space", MappingProxyType(dict(self.search_space)))

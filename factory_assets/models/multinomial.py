@@ -15,6 +15,7 @@ import numpy as np
 
 from factory_assets.models.parameters import ModelParameters, parameter
 from factory_assets.models.samples import Samples
+from factory_assets.models.softmax import softmax
 from factory_assets.vocabulary.errors import FitError, IntegrityError
 
 _FILE = "coefficients.json"
@@ -96,11 +97,11 @@ def fit_multinomial(samples: Samples, class_count: int, params: MultinomialParam
     with threadpool_limits(limits=1), warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         try:
-            solver.fit(samples.features.astype(np.float64), samples.target, sample_weight=weight)
+            solver.fit(samples.table.astype(np.float64), samples.target, sample_weight=weight)
         except ConvergenceWarning as problem:
             raise FitError(
-                f"{what}: not converged within max_iter={params.max_iter} on {samples.features.shape} values, the "
-                f"largest {np.abs(samples.features).max():.3g}; scale the columns, raise max_iter or lower inverse_l2"
+                f"{what}: not converged within max_iter={params.max_iter} on {samples.table.shape} values, the "
+                f"largest {np.abs(samples.table).max():.3g}; scale the columns, raise max_iter or lower inverse_l2"
             ) from problem
     coefficients, intercept = solver.coef_, solver.intercept_
     if class_count == 2:  # one row of coefficients for the second class; the first class has logit 0
@@ -118,9 +119,7 @@ def multinomial_probabilities(fitted: Multinomial, features: np.ndarray) -> np.n
     """
     logits = np.einsum("nf,cf->nc", np.ascontiguousarray(features, dtype=np.float64), fitted.coefficients)
     logits += fitted.intercept + fitted.log_prior
-    logits -= logits.max(axis=1, keepdims=True)
-    np.exp(logits, out=logits)
-    return logits / logits.sum(axis=1, keepdims=True)
+    return softmax(logits)
 
 
 def multinomial_files(fitted: Multinomial) -> dict[str, bytes]:

@@ -25,6 +25,7 @@ _OWN_MODULES = (
     "factory_assets.models.boosting.gradient_lightgbm",
     "factory_assets.models.classical.logistic",
     "factory_assets.models.meta.logistic_meta",
+    "factory_assets.models.neural.tcn",
 )
 
 
@@ -63,6 +64,8 @@ class ModelRegistry:
         file_format: str,
         weights_equal_copies: bool = False,
         rounds_parameter: str | None = None,
+        own_process: bool = False,
+        resumable: bool = False,
         memorising: Mapping[str, bool | int | float] = MappingProxyType({}),
     ) -> Callable[[_Model], _Model]:
         """Class decorator that adds a model; the fields are those of :class:`ModelEntry`.
@@ -88,6 +91,8 @@ class ModelRegistry:
                 file_format=file_format,
                 weights_equal_copies=weights_equal_copies,
                 rounds_parameter=rounds_parameter,
+                own_process=own_process,
+                resumable=resumable,
                 memorising=memorising,
                 model_class=model_class,
             )

@@ -1,11 +1,14 @@
 """What a fit is given, validated: finite features, integer classes, finite weights, one canonical order of rows."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from factory_assets.vocabulary.errors import BadInputError
+from factory_assets.vocabulary.windows import LazyWindows
+
+Features: TypeAlias = np.ndarray | LazyWindows
 
 
 @dataclass(frozen=True)
@@ -14,7 +17,7 @@ class Samples:
 
     Attributes
     ----------
-    features : ndarray of float32 or float64, shape (N, ...)
+    features : ndarray of float32 or float64, shape (N, F), or LazyWindows, shape (N, T, F)
         Finite values.
     target : ndarray of int64, shape (N,)
         Position of each label in the model's ``classes_``.
@@ -22,7 +25,7 @@ class Samples:
         Finite, positive.
     """
 
-    features: np.ndarray
+    features: Features
     target: np.ndarray
     weight: np.ndarray
 
@@ -30,25 +33,44 @@ class Samples:
         """Number of samples."""
         return len(self.target)
 
+    @property
+    def table(self) -> np.ndarray:
+        """Features of a model of single rows, shape (N, F)."""
+        assert isinstance(self.features, np.ndarray), "windows have no table"
+        return self.features
 
-def checked_features(values: Any, dimensions: int, what: str) -> np.ndarray:
-    """Finite float array with the given number of dimensions; float32 stays float32, the rest becomes float64.
+    @property
+    def windows(self) -> LazyWindows:
+        """Features of a sequence model, shape (N, T, F)."""
+        assert isinstance(self.features, LazyWindows), "rows have no windows"
+        return self.features
+
+
+def checked_features(values: Any, dimensions: int, what: str) -> Features:
+    """Finite floats with the given number of dimensions; float32 stays float32, the rest becomes float64.
+
+    Windows, dense or lazy, come back lazy: what is checked is the rows some window shows, and ``pad`` where one does.
 
     Raises
     ------
     BadInputError
         Another number of dimensions, no columns, values that are no numbers, NaN or infinities.
     """
-    array = np.asarray(values)
+    array = values if isinstance(values, LazyWindows) else np.asarray(values)
     if array.ndim != dimensions:
         raise BadInputError(f"{what}: expected {dimensions} dimensions (rows first), got shape {array.shape}")
     if 0 in array.shape[1:]:
         raise BadInputError(f"{what}: expected at least one value a row, got shape {array.shape}")
     if array.dtype.kind not in "fiub":
         raise BadInputError(f"{what}: expected numbers, got dtype {array.dtype}")
-    array = array if array.dtype == np.float32 else array.astype(np.float64, copy=False)
+    if array.dtype != np.float32:
+        array = array.mapped(_as_float64) if isinstance(array, LazyWindows) else _as_float64(array)
+    if isinstance(array, LazyWindows) or dimensions == 3:
+        windows = array if isinstance(array, LazyWindows) else LazyWindows.of_array(array)
+        _refuse_holes_in_windows(windows, what)
+        return windows
     if not np.isfinite(array).all():
-        bad = ~np.isfinite(array.reshape(len(array), -1))
+        bad = ~np.isfinite(array)
         row, column = (int(i) for i in np.argwhere(bad)[0])
         raise BadInputError(
             f"{what}: {int(bad.sum())} values are NaN or infinite, first at row {row}, column {column}; "
@@ -58,7 +80,7 @@ def checked_features(values: Any, dimensions: int, what: str) -> np.ndarray:
 
 
 def checked_samples(
-    features: np.ndarray, labels: Any, sample_weight: Any, classes: np.ndarray | None, what: str
+    features: Features, labels: Any, sample_weight: Any, classes: np.ndarray | None, what: str
 ) -> tuple[Samples, np.ndarray]:
     """Samples in canonical order and the sorted classes their targets point into.
 
@@ -66,7 +88,7 @@ def checked_samples(
 
     Parameters
     ----------
-    features : ndarray, shape (N, ...)
+    features : ndarray, shape (N, F), or LazyWindows, shape (N, T, F)
         Already checked.
     labels : array_like of int, shape (N,)
         Classes, any integers.
@@ -104,23 +126,66 @@ def checked_samples(
         raise BadInputError(f"{what}: labels {unseen.tolist()} are not among the training classes {classes.tolist()}")
     samples = Samples(features, np.searchsorted(classes, target), weight)
     order = canonical_order(samples)
-    return Samples(np.ascontiguousarray(features[order]), samples.target[order], weight[order]), classes
+    ordered = features[order]
+    if isinstance(ordered, np.ndarray):
+        ordered = np.ascontiguousarray(ordered)
+    return Samples(ordered, samples.target[order], weight[order]), classes
 
 
 def canonical_order(samples: Samples) -> np.ndarray:
     """Positions that put rows into an order of their contents, whatever order they came in.
 
     Sums of floating-point numbers, histograms and sub-samples depend on the order of rows; a fit that starts from this
-    order does not. Rows that compare equal are equal in every byte, so their order cannot matter.
+    order does not. Rows that compare equal are equal in every byte, so their order cannot matter. Windows are put into
+    the order of their contents too, whatever store they lie in.
     """
     n = len(samples)
-    columns = [
-        np.ascontiguousarray(samples.features.reshape(n, -1) + 0.0),  # -0.0 becomes 0.0: one value, one spelling
-        samples.target[:, None],
-        samples.weight[:, None],
-    ]
+    features = samples.features
+    content = _window_ranks(features) if isinstance(features, LazyWindows) else _one_zero(features.reshape(n, -1))
+    columns = [content, samples.target[:, None], samples.weight[:, None]]
     rows = np.concatenate([column.view(np.uint8).reshape(n, -1) for column in columns], axis=1)
-    return np.argsort(np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1]))).ravel(), kind="stable")
+    return np.argsort(_void_rows(rows), kind="stable")
+
+
+def _window_ranks(windows: LazyWindows) -> np.ndarray:
+    """Per step the rank of its row among the distinct rows, shape (N, T): orders windows as their contents would.
+
+    Big-endian, so that ranks compare as their bytes do: extra rows in a store shift ranks but never their order.
+    """
+    used = windows.compacted()
+    rows = _one_zero(np.concatenate([used.store, used.pad[None]]))  # positions() says -1, the last row, for pad
+    _, ranks = np.unique(_void_rows(rows), return_inverse=True)
+    return ranks.astype(">i8")[used.positions()]
+
+
+def _one_zero(rows: np.ndarray) -> np.ndarray:
+    """-0.0 becomes 0.0: one value, one spelling."""
+    return np.ascontiguousarray(rows + 0.0)
+
+
+def _void_rows(rows: np.ndarray) -> np.ndarray:
+    """Each row as one value that is compared byte by byte, shape (N,)."""
+    rows = np.ascontiguousarray(rows)
+    return rows.view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).ravel()
+
+
+def _as_float64(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float64, copy=False)
+
+
+def _refuse_holes_in_windows(windows: LazyWindows, what: str) -> None:
+    wrong = ~np.isfinite(windows.store).all(axis=1)
+    before = np.concatenate([[0], np.cumsum(wrong)])
+    padded = windows.last - windows.first + 1 < windows.length
+    holed = (before[windows.last + 1] > before[windows.first]) | (padded & ~np.isfinite(windows.pad).all())
+    if not holed.any():
+        return
+    row = int(np.argmax(holed))
+    step, column = (int(i) for i in np.argwhere(~np.isfinite(windows[row : row + 1].materialised()[0]))[0])
+    raise BadInputError(
+        f"{what}: {int(holed.sum())} windows show NaN or infinite values, first at row {row}, column {column}, step "
+        f"{step}; fill masked cells and the pad before the fit (adapters.scaling does)"
+    )
 
 
 def _checked_weight(sample_weight: Any, n: int, what: str) -> np.ndarray:

@@ -4,12 +4,14 @@ import dagster as dg
 
 from factory_assets.orchestration.assets import all_assets
 from factory_assets.orchestration.jobs import family_jobs
+from factory_assets.orchestration.morning_job import morning_job, morning_schedule
 from factory_assets.orchestration.no_implicit_io import NoImplicitIO
+from factory_assets.orchestration.operation.sensors import operation_sensors
 from factory_assets.orchestration.resources import FactoryResource
 
 
 def build_definitions(factory: FactoryResource | None = None) -> dg.Definitions:
-    """Every asset, check, job and resource of the factory.
+    """Every asset, check, job, schedule, sensor and resource of the factory.
 
     Parameters
     ----------
@@ -17,9 +19,14 @@ def build_definitions(factory: FactoryResource | None = None) -> dg.Definitions:
         Resource to use instead of the environment's.
     """
     assets = list(all_assets())
+    jobs = family_jobs(assets)
+    resource = factory or FactoryResource()
+    morning = morning_job(resource)
     return dg.Definitions(
         assets=assets,
-        jobs=family_jobs(assets),
-        resources={"factory": factory or FactoryResource(), "io_manager": NoImplicitIO()},
+        jobs=[*jobs, morning],
+        schedules=[morning_schedule(morning)],
+        sensors=operation_sensors({job.name: job for job in jobs}, resource),
+        resources={"factory": resource, "io_manager": NoImplicitIO()},
         executor=dg.in_process_executor,
     )

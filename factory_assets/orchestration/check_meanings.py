@@ -27,8 +27,8 @@ MEANINGS: MappingProxyType[str, str] = MappingProxyType(
         "no_duplicate_features": "No two features correlate above 0.999 on these bars.",
         "positive_controls_caught": "Features that do look ahead are caught by the same examination.",
         # study
-        "study_frozen": "The sessions the study was opened with are still there, in each period.",
-        "ledger_intact": "The ledger of openings is chained by hash and equal to its head.",
+        "study_frozen": "The sessions the study was opened with are still there; without one, none ever was opened.",
+        "ledger_intact": "The ledger of openings is chained and equal to its head; without a study there is none.",
         # labels
         "label_contract": "Outcomes recomputed from prices by a path that shares no code with the kernel.",
         "t1_complete": "Every eligible row has an interval that ends by flat time, in its session and month.",
@@ -43,7 +43,8 @@ MEANINGS: MappingProxyType[str, str] = MappingProxyType(
         "no_row_after_val_end": "No row lies after the study's last val session.",
         # adapters
         "one_shared_index": "The rows are the sampled decisions, each once, in order.",
-        "known_at_decision": "Joined values recomputed with merge_asof; none was known after its decision.",
+        "known_at_decision": "Values and windows end with what was known at the decision, recomputed by another path.",
+        "windows_cross_no_outage": "Every window, walked back bar by bar, stops at an outage and not before.",
         "no_nan": "Only warm-up masks a cell; no column is empty, none infinite.",
         # models and stacking
         "oof_once_per_row": "Every train decision is predicted exactly once, in the fold the splits say.",
@@ -72,5 +73,15 @@ MEANINGS: MappingProxyType[str, str] = MappingProxyType(
         "bundle_verified": "The folder is exactly its manifest, and golden inputs give golden outputs.",
         "parity": "A fresh process with only the bundle and bars equals the batch, decision by decision.",
         "bundle_equals_stack": "The bundle gives the stored val predictions of the stack and its bases.",
+        # the night
+        "forward_only": "No row lies in the study's period.",
+        "refit_recipe_frozen": "Columns, parameters, rounds, meta-learner, theta and m0 are the champion's.",
+        "refit_outcomes_agree": "Outcomes fitted on equal labels and forward outcomes; sealed ones are not compared.",
+        "refit_sane": "The refit gives finite probabilities of every class on the latest sessions.",
+        "refit_near_champion": "The refit's probabilities of the latest sessions lie near the champion's; warns.",
+        "scored_once_per_role": "Each sampled forward decision of a role's sessions is scored once in that role.",
+        "frozen_before_session": "Each session is scored by the newest release of the role that ended before it.",
+        "predictions_recomputed": "Releases loaded anew and asked one decision at a time say the same.",
+        "forward_report_recomputed": "Log loss, trades and net P&L recomputed row by row from stored outcomes.",
     }
 )

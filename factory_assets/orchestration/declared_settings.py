@@ -15,14 +15,17 @@ from factory_assets.vocabulary.settings import (
     EvaluationSettings,
     FactorySettings,
     FeatureSettings,
+    ForwardSettings,
     LabelSettings,
     MarketSettings,
     ModelSettings,
     SplitSettings,
+    TrackingSettings,
 )
 
-SECTIONS = frozenset(FactorySettings.__dataclass_fields__)
-"""What ``settings_sections`` may name; ``profile`` is one, for what shows the profile's name."""
+SECTIONS = frozenset(FactorySettings.__dataclass_fields__) - {"operation", "alerts"}
+"""What ``settings_sections`` may name; ``profile`` is one, for what shows the profile's name. When a run is asked for,
+and who is told of its failure, is no body's business."""
 
 
 class DeclaredSettings:
@@ -99,6 +102,16 @@ class DeclaredSettings:
     def deployment(self) -> DeploymentSettings:
         """Section ``[deployment]``."""
         return self._with("deployment").deployment
+
+    @property
+    def tracking(self) -> TrackingSettings:
+        """Section ``[tracking]``."""
+        return self._with("tracking").tracking
+
+    @property
+    def forward(self) -> ForwardSettings:
+        """Section ``[forward]``."""
+        return self._with("forward").forward
 
     @property
     def barriers(self) -> Barriers:

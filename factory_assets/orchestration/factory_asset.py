@@ -6,6 +6,8 @@ output of that partition is marked blocked (its bytes are kept), the red check i
 a retry. Several keys (a single-run range) are independent: one failing key does not keep the others from being written.
 """
 
+import resource
+import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +23,7 @@ from factory_assets.orchestration.materialization import Materialization, Produc
 from factory_assets.orchestration.outputs import ATTEMPT, CATALOGUE, Output
 from factory_assets.orchestration.partitions import CONTRACT, CONTRACT_HORIZON
 from factory_assets.orchestration.resources import FactoryResource
+from factory_assets.orchestration.tracking import Publication, Published, settings_made_under
 from factory_assets.storage import Manifest
 from factory_assets.storage.manifest import plain_scalar
 from factory_assets.vocabulary.errors import BadInputError, FactoryError, InvariantViolationError
@@ -64,7 +67,7 @@ def factory_asset(
 
     def decorate(body: Body) -> dg.AssetsDefinition:
         for output in outputs:
-            CATALOGUE.bind(output.name, body.__name__)
+            CATALOGUE.bind(output.name, body.__name__, settings_sections)
 
         @dg.multi_asset(
             name=body.__name__,
@@ -137,9 +140,11 @@ def _materialize(
                 tags=context.run.tags,
             )
             try:
-                _attempt(told, work, body, outputs, attempt=f"{context.run.run_id} {text}")
+                published = _attempt(told, work, body, outputs, attempt=f"{context.run.run_id} {text}")
             except FactoryError as problem:
                 told.problems.append((str(text), problem))
+            else:
+                _track(context, work, settings_sections, published)
         finished = True
     finally:  # a defect is raised as it is, after what is known has been told
         yield from _known(told, outputs, finished=finished)
@@ -172,18 +177,49 @@ def _attempt(
     outputs: Sequence[Output],
     *,
     attempt: str,
-) -> None:
+) -> dict[str, Publication]:
     """One key: make every product, look at every verdict, then publish; raises what the user has to know."""
-    key = str(work.key)
+    key, begin_s = str(work.key), _cpu_s()
     products = {product.name: product for product in body(work)}
     _complete(products, outputs)
     for product in products.values():
         for verdict in product.verdicts:
             told.verdicts.setdefault((product.name, verdict.name), []).append((key, verdict))
     _block_if_broken(work, outputs, products)
+    published: dict[str, Publication] = {}
     for output in outputs:
         manifest = _publish(work, output, products, attempt=attempt)
-        told.written.setdefault(key, {})[output.name] = _metadata(output, products[output.name], manifest)
+        metadata = _metadata(output, products[output.name], manifest)
+        told.written.setdefault(key, {})[output.name] = {**metadata, "body_cpu_s": round(_cpu_s() - begin_s, 3)}
+        product = products[output.name]
+        published[output.name] = Publication(manifest=manifest, content=product.content, figures=product.metadata)
+    return published
+
+
+def _track(
+    context: dg.AssetExecutionContext,
+    work: Materialization,
+    settings_sections: Sequence[str],
+    outputs: Mapping[str, Publication],
+) -> None:
+    """Hand what was published to the log of runs; one that breaks costs a warning."""
+    factory = work.factory
+    published = Published(
+        key=work.key,
+        run_id=context.run.run_id,
+        profile=factory.profile,
+        settings=settings_made_under(factory.settings, work.key, settings_sections),
+        outputs=outputs,
+    )
+    message = factory.tracker.take(published)
+    if message is not None:
+        context.log.warning(message)
+
+
+def _cpu_s() -> float:
+    """CPU seconds of this process and of every process it has waited for: what a body cost, its fits included."""
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + children.ru_utime + children.ru_stime
 
 
 def _materialized(

@@ -96,7 +96,7 @@ def _release_rows(home: FactoryHome) -> list[dict[str, Any]]:
     from factory_assets.deployment.bundle import load_bundle
 
     rows = []
-    for folder in sorted(home.releases.glob("*/*/*")):
+    for folder in sorted(path for path in home.releases.glob("*/*/*") if path.is_dir()):
         try:
             load_bundle(folder, expected_digest=folder.name)
             found, invariants = "ok", "every hash, golden rows give golden outputs"
@@ -107,9 +107,10 @@ def _release_rows(home: FactoryHome) -> list[dict[str, Any]]:
 
 
 def _study_rows(home: FactoryHome) -> list[dict[str, Any]]:
+    from factory_assets.orchestration.labelled_record import LabelledRecord
     from factory_assets.orchestration.ledger_files import LedgerFiles
     from factory_assets.orchestration.resources import FactoryResource
-    from factory_assets.splits.study import Study
+    from factory_assets.splits.study import Study, day_text
 
     rows = []
     files = StudyFiles(home.studies)
@@ -117,6 +118,9 @@ def _study_rows(home: FactoryHome) -> list[dict[str, Any]]:
         try:
             text = files.read(symbol)
             if text is None:
+                day = LabelledRecord(FactoryResource(home=str(home.root)), symbol).until_day()
+                if day is not None:
+                    rows.append(_validated(symbol, "studies", "ok", f"no study yet; labelled up to {day_text(day)}"))
                 continue
             entries = LedgerFiles(FactoryResource(home=str(home.root)), Study.from_json(text)).entries()
             found, invariants = "ok", f"ledger of {len(entries)} entries, chained and equal to its head"

@@ -1,5 +1,6 @@
 """The embedded Dagster instance under FACTORY_HOME."""
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -7,6 +8,12 @@ import dagster as dg
 
 from factory_assets.vocabulary.errors import BadInputError
 from factory_assets.vocabulary.home import PROJECT_ROOT, FactoryHome
+
+_SHIPPED_EARLIER = {
+    "de8b0b466b58e915bf33c29e4d8f7f3b4eda9b7d251b89ca5d178db00cbcb699",
+    "f03c04c4b1255f08ef8fa17ee76c485479adf3ccbd18d82f4b863193a9c8fca9",
+}
+"""Sha256 of each ``dagster.yaml`` that came with an earlier version: a copy nobody edited is brought up to date."""
 
 
 def instance_folder(home: FactoryHome) -> Path:
@@ -35,11 +42,15 @@ def prepare_instance(home: FactoryHome) -> Path:
     folder = instance_folder(home)
     folder.mkdir(parents=True, exist_ok=True)
     target, template = folder / "dagster.yaml", PROJECT_ROOT / "dagster.yaml"
-    if not target.exists() and template.exists():
+    if template.exists() and (not target.exists() or _sha256(target) in _SHIPPED_EARLIER):
         target.write_bytes(template.read_bytes())
     os.environ["DAGSTER_HOME"] = str(folder)
     os.environ["FACTORY_HOME"] = str(home.root)
     return folder
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def embedded_instance(home: FactoryHome) -> dg.DagsterInstance:

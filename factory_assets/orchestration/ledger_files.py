@@ -21,6 +21,7 @@ from factory_assets.evaluation.ledger import (
 )
 from factory_assets.orchestration.code_version import code_version
 from factory_assets.orchestration.resources import FactoryResource
+from factory_assets.orchestration.study_artifact import holds_study
 from factory_assets.splits.study import Study
 from factory_assets.storage import AppendLog
 from factory_assets.vocabulary.errors import MissingPartitionError, SealedPeriodError
@@ -48,6 +49,16 @@ class LedgerFiles:
         self._study = study
         self._key = PartitionKey(study.contract)
         self._log = AppendLog(factory.place.studies / f"{study.contract}.ledger.jsonl")
+
+    @staticmethod
+    def traces_of(factory: FactoryResource, key: PartitionKey) -> list[str]:
+        """What shows that a study of the contract was opened before, for a contract whose study file is absent."""
+        traces = {
+            "its ledger": bool(AppendLog(factory.place.studies / f"{key.contract}.ledger.jsonl").lines()),
+            "the ledger's head": factory.store.status(_HEAD, _GROUP, key) != "missing",
+            "its published artifact": _study_published(factory, key),
+        }
+        return [name for name, found in traces.items() if found]
 
     def open_if_new(self) -> tuple[LedgerEntry, ...]:
         """Begin the ledger of a study that was never published; then verify, as :meth:`entries` does.
@@ -126,6 +137,37 @@ class LedgerFiles:
             )
         )
 
+    def record_fit(self, key: PartitionKey, *, reason: str, spec_hash: str) -> LedgerEntry:
+        """Enter that sealed outcomes will be read for fitting; durable before the first of them is made.
+
+        It counts as no opening: a fit emits no statistic of them.
+
+        Parameters
+        ----------
+        key : PartitionKey
+            Contract and horizon.
+        reason : str
+            What is fitted, and up to which session.
+        spec_hash : str
+            Digest of the release whose recipe is fitted.
+
+        Raises
+        ------
+        SealedPeriodError
+            The ledger is not intact, or the reason is blank: nothing may be read.
+        """
+        return self._append(
+            lambda entries: append(
+                entries,
+                head_of(entries),
+                kind="fit",
+                horizon=key.horizon or 0,
+                reason=reason,
+                spec_hash=spec_hash,
+                clock=self._factory.clock,
+            )
+        )
+
     def opening_of(self, key: PartitionKey, tags: Mapping[str, str]) -> LedgerEntry:
         """The opening a run works for, as its tag names it.
 
@@ -178,10 +220,7 @@ class LedgerFiles:
 
     def _study_published(self) -> bool:
         """Whether the study was ever published, blocked since or not: then it had a ledger and a head."""
-        try:
-            return bool(self._factory.store.manifest("study", "study", self._key).parts)
-        except MissingPartitionError:
-            return False
+        return _study_published(self._factory, self._key)
 
     def _head(self) -> LedgerHead | None:
         try:
@@ -199,3 +238,10 @@ class LedgerFiles:
             code_version=code_version(),
             settings_digest=self._factory.settings.digest("splits"),
         )
+
+
+def _study_published(factory: FactoryResource, key: PartitionKey) -> bool:
+    try:
+        return holds_study(factory.store.manifest("study", "study", key))
+    except MissingPartitionError:
+        return False

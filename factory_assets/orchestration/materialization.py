@@ -19,7 +19,9 @@ from factory_assets.market.sessions import SessionCalendar, Sessions
 from factory_assets.orchestration.declared_settings import DeclaredSettings
 from factory_assets.orchestration.outputs import ATTEMPT, CATALOGUE, Output
 from factory_assets.orchestration.resources import FactoryResource
+from factory_assets.orchestration.study_artifact import short_history_in, study_in
 from factory_assets.reports.figure import Figure
+from factory_assets.splits.short_history import ShortHistory
 from factory_assets.splits.study import Study
 from factory_assets.storage import InputRef, Loaded, LoadedFiles
 from factory_assets.vocabulary.errors import FactoryError, LineageConflictError
@@ -136,8 +138,23 @@ class Materialization:
 
     @cached_property
     def study(self) -> Study:
-        """Frozen cut dates of the contract, read from its verified ``study`` artifact."""
-        return Study.from_json(self.read_files("study").files["study.json"].decode())
+        """Frozen cut dates of the contract, read from its verified ``study`` artifact.
+
+        Raises
+        ------
+        TooLittleHistoryError
+            The contract has too few sessions for a study; the message says how many it lacks.
+        """
+        return study_in(self._study_files)
+
+    @cached_property
+    def short_history(self) -> ShortHistory | None:
+        """What the contract lacks for a study, and how far it may be labelled without one; None if it has one."""
+        return short_history_in(self._study_files)
+
+    @cached_property
+    def _study_files(self) -> LoadedFiles:
+        return self.read_files("study")
 
     @cached_property
     def study_sessions(self) -> Sessions:

@@ -14,6 +14,7 @@ from factory_assets.orchestration.outputs import CATALOGUE
 from factory_assets.orchestration.releases import released_folder
 from factory_assets.orchestration.resources import FactoryResource
 from factory_assets.orchestration.run_contract import PartitionOutcome
+from factory_assets.orchestration.study_artifact import study_in
 from factory_assets.splits.study import Study
 from factory_assets.vocabulary.errors import SealedPeriodError
 from factory_assets.vocabulary.home import FactoryHome
@@ -65,9 +66,7 @@ def open_test(
         Study or bundle cannot be read, or the inputs were made of different versions of one ancestor; as above.
     """
     any_profile = FactoryResource(home=str(home.root))
-    study = Study.from_json(
-        any_profile.store.read_files("study", "study", key.of_contract).files["study.json"].decode()
-    )
+    study = study_in(any_profile.store.read_files("study", "study", key.of_contract))
     ledger = LedgerFiles(any_profile, study)
     ledger.entries()
     digest = any_profile.store.read_files("bundle", CATALOGUE["bundle"].group, key).files["digest.txt"].decode()

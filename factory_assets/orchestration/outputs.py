@@ -1,5 +1,6 @@
 """What the graph makes: every asset's name, group, schema, invariants and partition family, declared once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import dagster as dg
@@ -53,6 +54,7 @@ class Catalogue:
     def __init__(self) -> None:
         self._outputs: dict[str, Output] = {}
         self._bodies: dict[str, str] = {}
+        self._sections: dict[str, tuple[str, ...]] = {}
 
     def add(self, output: Output) -> None:
         """Declare an output; a second one of the same name raises."""
@@ -66,9 +68,18 @@ class Catalogue:
             raise FactoryError(f"asset {name!r} is not declared; declared: {sorted(self._outputs)}")
         return self._outputs[name]
 
-    def bind(self, name: str, body: str) -> None:
-        """Say which body makes an output; outputs of one body belong together."""
+    def knows(self, name: str) -> bool:
+        """Whether an output of that name is declared."""
+        return name in self._outputs
+
+    def bind(self, name: str, body: str, settings_sections: Sequence[str]) -> None:
+        """Say which body makes an output, and of which settings; outputs of one body belong together."""
         self._bodies[name] = body
+        self._sections[name] = tuple(settings_sections)
+
+    def sections_of(self, name: str) -> tuple[str, ...]:
+        """Sections of the settings an output's digest covers."""
+        return self._sections[name]
 
     def body_of(self, name: str) -> str:
         """Name of the body that makes an output."""

@@ -1,22 +1,30 @@
 """The sample of one partition as the models see it: train and val containers, folds as positions, scaling kinds."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 
-from factory_assets.adapters import column_name, container_of
+from factory_assets.adapters import column_name, container_of, sequence_container
 from factory_assets.features import catalogue
-from factory_assets.features.pools import tabular_pool
+from factory_assets.features.pools import sequence_pool, tabular_pool
 from factory_assets.labels import normalised
 from factory_assets.orchestration.materialization import Materialization
 from factory_assets.stacking import fold_rows, hold_out_rows
 from factory_assets.vocabulary.container import TimeSeriesDataContainer
-from factory_assets.vocabulary.errors import BadInputError
+from factory_assets.vocabulary.errors import BadInputError, UnknownNameError
 from factory_assets.vocabulary.frames import times_us
-from factory_assets.vocabulary.schemas import LABELS, SPLITS, TABULAR
+from factory_assets.vocabulary.schemas import LABELS, SEQUENCE, SPLITS, TABULAR
 from factory_assets.vocabulary.settings import AdapterSettings
+from factory_assets.vocabulary.timeframes import BASE_MINUTES, features_name
+
+ADAPTER_READS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"tabular": (TABULAR.name,), "sequence": (SEQUENCE.name, features_name(BASE_MINUTES))}
+)
+"""Upstream tables a model's samples come from beside study, labels and splits, by the adapter it is declared for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +44,7 @@ class Samples:
     folds : list of (ndarray, ndarray)
         Positions in ``train`` of each purged fold's training and test rows.
     kinds : tuple of str
-        Scaling kind of each column, from the feature catalogue.
+        Scaling kind of each name along the features' last axis, from the feature catalogue.
     """
 
     labels: pd.DataFrame
@@ -59,15 +67,24 @@ class Samples:
         return self.development.take(self.val_rows)
 
 
-def read_samples(part: Materialization) -> Samples:
-    """Join labels, splits and the tabular rows of a partition by decision time.
+def read_samples(part: Materialization, adapter: str) -> Samples:
+    """Join labels, splits and what an adapter made of a partition by decision time.
+
+    Parameters
+    ----------
+    part : Materialization
+        Partition being made; it declared :data:`ADAPTER_READS` of the adapter as upstream.
+    adapter : str
+        ``tabular`` (features are rows, (N, F)) or ``sequence`` (lazy windows, (N, T, F)).
 
     Raises
     ------
     BadInputError
-        Decisions that not all three tables hold, or a tabular table made under other ``[adapters]`` settings.
+        Decisions that not all tables hold, or an adapter's table made under other ``[adapters]`` settings.
+    UnknownNameError
+        An adapter the factory does not have.
     """
-    labels, splits, rows = part.read(LABELS.name), part.read(SPLITS.name), part.read(TABULAR.name)
+    labels, splits = part.read(LABELS.name), part.read(SPLITS.name)
     sample = labels[labels["event"]].sort_values("decision_time", ignore_index=True)
     decision_us = times_us(sample["decision_time"])
     fit_rows, val_rows = hold_out_rows(splits, decision_us)
@@ -76,7 +93,7 @@ def read_samples(part: Materialization) -> Samples:
     weights = np.empty(len(sample))
     weights[train_rows] = normalised(uniqueness[train_rows])
     weights[val_rows] = uniqueness[val_rows] / uniqueness[train_rows].mean()
-    development = container_of(rows, sample, weights)
+    development, kinds = _development(part, adapter, sample, weights)
     return Samples(
         labels=labels,
         splits=splits,
@@ -85,8 +102,27 @@ def read_samples(part: Materialization) -> Samples:
         val_rows=val_rows,
         fit_rows=fit_rows,
         folds=fold_rows(splits, decision_us[train_rows]),
-        kinds=_kinds(part.settings.adapters, development.feature_names),
+        kinds=kinds,
     )
+
+
+def _development(
+    part: Materialization, adapter: str, sample: pd.DataFrame, weights: np.ndarray
+) -> tuple[TimeSeriesDataContainer, tuple[str, ...]]:
+    """Container of the sampled decisions of one adapter, and the scaling kinds of its features."""
+    settings = part.settings.adapters
+    if adapter == "tabular":
+        data = container_of(part.read(TABULAR.name), sample, weights)
+        return data, _kinds(settings, data.feature_names)
+    if adapter == "sequence":
+        names = sequence_pool()
+        rows = part.read(features_name(BASE_MINUTES), columns=["close_time", *names], until_day=part.study.val_last_day)
+        data = sequence_container(
+            part.read(SEQUENCE.name), rows, sample, weights, names, window_bars=settings.sequence_window_bars
+        )
+        scaling = {spec.name: spec.scaling for spec in catalogue()}
+        return data, tuple(scaling[name] for name in names)
+    raise UnknownNameError(f"adapter {adapter!r}: samples can be read of {sorted(ADAPTER_READS)}")
 
 
 def _kinds(settings: AdapterSettings, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -1,14 +1,18 @@
 """The one resource of the graph: where the factory lives, which settings are in force, and what time it is."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
 import dagster as dg
 
 from factory_assets.models import registry
+from factory_assets.orchestration.operation.presence import hold_presence
+from factory_assets.orchestration.tracking import Tracker
 from factory_assets.storage import Store
-from factory_assets.vocabulary.clock import Clock, system_clock
+from factory_assets.vocabulary.clock import Clock, factory_clock
 from factory_assets.vocabulary.errors import ConfigurationError
 from factory_assets.vocabulary.home import FactoryHome
 from factory_assets.vocabulary.settings import FactorySettings, load_settings
@@ -40,7 +44,7 @@ def settings_in_force(profile: str, settings_file: Path | None) -> FactorySettin
 def _model_problems(settings: FactorySettings) -> list[str]:
     """Parameters the file sets that no run would ever read, or that the model would refuse."""
     # Metas and baselines are fitted with their defaults: a value set for one would silently change nothing.
-    tuned = [name for name in registry.names() if registry.entry(name).adapter == "tabular"]
+    tuned = [name for name in registry.names() if registry.entry(name).primary_minutes is not None]
     problems = []
     for name, changes in settings.models.parameters.items():
         if name not in tuned:
@@ -67,6 +71,18 @@ class FactoryResource(dg.ConfigurableResource):
     profile: str = profile_in_force()
     home: str = ""
 
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> "Iterator[FactoryResource]":
+        """Lend the resource to a run; for as long, whoever looks can tell that the run's process is alive."""
+        run = context.run
+        descriptor = hold_presence(self.place, run.run_id) if run is not None else None
+        try:
+            with super().yield_for_execution(context) as resource:
+                yield resource
+        finally:
+            if descriptor is not None:
+                os.close(descriptor)
+
     @cached_property
     def place(self) -> FactoryHome:
         """Folders of this run."""
@@ -79,8 +95,13 @@ class FactoryResource(dg.ConfigurableResource):
 
     @property
     def clock(self) -> Clock:
-        """The wall clock; tests hand in another resource with a frozen one."""
-        return system_clock
+        """The wall clock, or a rehearsal's; tests hand in another resource with a frozen one."""
+        return factory_clock
+
+    @cached_property
+    def tracker(self) -> Tracker:
+        """The log of what was fitted and released; it fails no run and changes no output."""
+        return Tracker(self.place, self.settings.tracking)
 
     @cached_property
     def store(self) -> Store:

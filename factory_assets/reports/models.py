@@ -1,5 +1,6 @@
-"""Plots of one model's predictions: calibration of each class, and confusion."""
+"""Plots of one model: calibration of each class, confusion, and the loss of every round of its fits."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from factory_assets.reports.style import DOWN, FLAT, INK, MUTED, UP, canvas, dra
 
 _CLASSES = ((-1, "down", "p_down", DOWN), (0, "flat", "p_flat", FLAT), (1, "up", "p_up", UP))
 _BINS = 12
+_CURVES = {"train_loss": "rows fitted on", "watched_loss": "tail watched by early stopping"}
 
 
 def model_figures(name: str, oof: pd.DataFrame, val: pd.DataFrame, *, simulated: bool) -> list[Figure]:
@@ -35,6 +37,51 @@ def model_figures(name: str, oof: pd.DataFrame, val: pd.DataFrame, *, simulated:
                 f"Left: observed share against mean predicted probability in {_BINS} bins of equal mass; on the "
                 f"diagonal a probability means what it says. Right: share of each true class by predicted class. "
                 f"{len(oof):,} out-of-fold rows, {len(val):,} val rows.",
+                simulated=simulated,
+            )
+        ]
+
+
+def curve_figures(name: str, curves: Mapping[str, Mapping[str, Sequence[float]]], *, simulated: bool) -> list[Figure]:
+    """Plots of the losses of a model's fits, round by round.
+
+    Parameters
+    ----------
+    name : str
+        Model, for the titles.
+    curves : mapping of str to mapping of str to sequence of float
+        By fit (``fold_0``, ..., ``train``) and curve (``train_loss``, ``watched_loss``), nats a decision.
+    simulated : bool
+        Whether the page has to say SIMULATED.
+
+    Returns
+    -------
+    list of Figure
+        None for a model without rounds.
+    """
+    shown = [kind for kind in _CURVES if any(fit.get(kind) for fit in curves.values())]
+    if not shown:
+        return []
+    with canvas(1, len(shown), width=9.0, height=3.2, simulated=simulated) as (figure, axes):
+        for axis, kind in zip(np.ravel(np.array(axes, dtype=object)), shown, strict=True):
+            for (fit, losses), shade in zip(curves.items(), np.linspace(0.35, 0.95, len(curves)), strict=True):
+                values = np.asarray(losses.get(kind, ()), dtype=np.float64)
+                rounds = np.arange(1, len(values) + 1)
+                final = fit == "train"
+                colour, width = (INK, 1.6) if final else (str(1 - shade), 1.0)
+                axis.plot(rounds, values, color=colour, linewidth=width, label=fit)
+                if kind == "watched_loss" and len(values):
+                    axis.plot(rounds[values.argmin()], values.min(), marker="o", markersize=3, color=colour)
+            axis.set_title(_CURVES[kind], fontsize=9, color=INK)
+            axis.set_xlabel("round", fontsize=8, color=INK)
+        axis.legend(fontsize=7, frameon=False)
+        return [
+            drawn(
+                figure,
+                f"Learning curves of {name}",
+                "Weighted log loss, nats a decision, after every round of every fit. The tail is the last part of the "
+                "fit's own training rows, purged, never the fold that is scored; the dot is the round that is kept. A "
+                "tail loss that rises from the first round says there was nothing to learn, or too fast a rate.",
                 simulated=simulated,
             )
         ]

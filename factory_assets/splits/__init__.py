@@ -13,14 +13,17 @@ from factory_assets.splits.hold_out import hold_out
 from factory_assets.splits.invariants import split_invariants
 from factory_assets.splits.purged_kfold import PurgedKFold
 from factory_assets.splits.roles import ROLES, role_names
-from factory_assets.splits.study import Study, open_study
+from factory_assets.splits.short_history import ShortHistory
+from factory_assets.splits.study import Study, missing_history, open_study
 
 __all__ = [
     "ROLES",
     "PurgedKFold",
+    "ShortHistory",
     "Study",
     "early_stop_tail",
     "hold_out",
+    "missing_history",
     "open_study",
     "role_names",
     "split_invariants",

@@ -14,7 +14,9 @@ from factory_assets.vocabulary.settings import SplitSettings
 SCHEMES: tuple[str, ...] = ("hold_out", "purged_kfold")
 
 
-def split_table(labels: pd.DataFrame, study: Study, settings: SplitSettings, clock_us: np.ndarray) -> pd.DataFrame:
+def split_table(
+    labels: pd.DataFrame, study: Study, settings: SplitSettings, clock_us: np.ndarray, *, window_bars: int
+) -> pd.DataFrame:
     """Assign every sampled decision of train and val.
 
     Parameters
@@ -27,6 +29,10 @@ def split_table(labels: pd.DataFrame, study: Study, settings: SplitSettings, clo
         Folds, purge and embargo.
     clock_us : ndarray of int64, shape (C,)
         Every scheduled base-bar close over the labels' span.
+    window_bars : int
+        Base bars the longest input window of any model looks back on, added to the embargo for all of them, so that
+        every model is judged on the same rows after the same training rows. A training row that starts later has no
+        bar of the test fold among its inputs. 0: no model looks at more than the bar of its decision.
 
     Returns
     -------
@@ -56,7 +62,7 @@ def split_table(labels: pd.DataFrame, study: Study, settings: SplitSettings, clo
 
     parts = [(0, 0, decision_us, hold_out(trade_day, t0_us, t1_us, study, purge=settings.purge_bars, clock=clock_us))]
     in_train, _ = development_rows(trade_day, study)
-    folds = PurgedKFold(settings.folds, purge=settings.purge_bars, embargo=settings.embargo_bars)
+    folds = PurgedKFold(settings.folds, purge=settings.purge_bars, embargo=settings.embargo_bars, window=window_bars)
     for fold, roles in enumerate(folds.split_roles(t0_us[in_train], t1_us[in_train], clock_us)):
         parts.append((1, fold, decision_us[in_train], roles))
 

@@ -38,7 +38,13 @@ def _rows_that_meet(a0: np.ndarray, a1: np.ndarray, b0: np.ndarray, b1: np.ndarr
 
 
 def split_invariants(
-    labels: pd.DataFrame, splits_frame: pd.DataFrame, study: Study, settings: SplitSettings, clock_us: np.ndarray
+    labels: pd.DataFrame,
+    splits_frame: pd.DataFrame,
+    study: Study,
+    settings: SplitSettings,
+    clock_us: np.ndarray,
+    *,
+    window_bars: int,
 ) -> list[Verdict]:
     """Verdicts on a splits table before it is written.
 
@@ -54,6 +60,8 @@ def split_invariants(
         Folds, purge and embargo the table claims.
     clock_us : ndarray of int64, shape (C,)
         Scheduled base-bar closes.
+    window_bars : int
+        Models' input window the table claims to have added to the embargo.
 
     Returns
     -------
@@ -82,10 +90,11 @@ def split_invariants(
     unknown = int((joined["_merge"] != "both").sum())
     joined = joined[joined["_merge"] == "both"].astype({"t0_us": np.int64, "t1_us": np.int64, "day": np.int64})
     folds = list(joined.groupby(["scheme", "fold"], sort=True))
+    clock = np.asarray(clock_us, dtype=np.int64)
     return [
         _overlap_verdict(folds),
-        _clock_verdict(folds, settings, np.asarray(clock_us, dtype=np.int64)),
-        _cause_verdict(folds, settings, np.asarray(clock_us, dtype=np.int64)),
+        _clock_verdict(folds, settings, clock, window_bars),
+        _cause_verdict(folds, settings, clock, window_bars),
         _once_verdict(keyed, table, unknown, study, settings),
         _counts_verdict(folds, settings),
         _sealed_verdict(labels, joined, study),
@@ -113,11 +122,13 @@ def _overlap_verdict(folds: list) -> Verdict:
     )
 
 
-def _windows(b0: np.ndarray, b1: np.ndarray, scheme: str, settings: SplitSettings, clock: np.ndarray) -> tuple:
+def _windows(
+    b0: np.ndarray, b1: np.ndarray, scheme: str, settings: SplitSettings, clock: np.ndarray, window_bars: int
+) -> tuple:
     """Closes of the clock at which no training row may start, before and after one judged block."""
     before = clock[clock < b0.min()]
     after = clock[clock > b1.max()]
-    embargo = settings.embargo_bars if scheme == "purged_kfold" else 0
+    embargo = settings.embargo_bars + window_bars if scheme == "purged_kfold" else 0
     return before[max(0, len(before) - settings.purge_bars) :] if settings.purge_bars else before[:0], after[:embargo]
 
 
@@ -129,14 +140,18 @@ def _forbidden(t0: np.ndarray, b0: np.ndarray, b1: np.ndarray, windows: tuple) -
     return purged, embargoed
 
 
-def _clock_verdict(folds: list, settings: SplitSettings, clock: np.ndarray) -> Verdict:
-    details: dict[str, Scalar] = {"purge_bars": settings.purge_bars, "embargo_bars": settings.embargo_bars}
+def _clock_verdict(folds: list, settings: SplitSettings, clock: np.ndarray, window_bars: int) -> Verdict:
+    details: dict[str, Scalar] = {
+        "purge_bars": settings.purge_bars,
+        "embargo_bars": settings.embargo_bars,
+        "window_bars": window_bars,
+    }
     wrong, checked = 0, 0
     for (scheme, fold), group in folds:
         a0, _, b0, b1 = _parts(group)
         if len(b0) == 0:
             continue
-        purged, embargoed = _forbidden(a0, b0, b1, _windows(b0, b1, scheme, settings, clock))
+        purged, embargoed = _forbidden(a0, b0, b1, _windows(b0, b1, scheme, settings, clock, window_bars))
         details[f"{scheme}_{fold}_in_purge"] = int(purged.sum())
         details[f"{scheme}_{fold}_in_embargo"] = int(embargoed.sum())
         wrong, checked = wrong + int(purged.sum() + embargoed.sum()), checked + len(a0)
@@ -148,7 +163,7 @@ def _clock_verdict(folds: list, settings: SplitSettings, clock: np.ndarray) -> V
     )
 
 
-def _cause_verdict(folds: list, settings: SplitSettings, clock: np.ndarray) -> Verdict:
+def _cause_verdict(folds: list, settings: SplitSettings, clock: np.ndarray, window_bars: int) -> Verdict:
     """Every purged or embargoed row has the cause its role claims, so nothing is lost without a reason."""
     dropped, wrong = 0, 0
     for (scheme, _), group in folds:
@@ -160,7 +175,7 @@ def _cause_verdict(folds: list, settings: SplitSettings, clock: np.ndarray) -> V
                 wrong += len(rows)
                 continue
             t0, t1 = np.ascontiguousarray(rows["t0_us"]), np.ascontiguousarray(rows["t1_us"])
-            purged, embargoed = _forbidden(t0, b0, b1, _windows(b0, b1, scheme, settings, clock))
+            purged, embargoed = _forbidden(t0, b0, b1, _windows(b0, b1, scheme, settings, clock, window_bars))
             cause = purged | _rows_that_meet(t0, t1, b0, b1) if role == "purged" else embargoed
             wrong += int(np.count_nonzero(~cause))
     return Verdict(

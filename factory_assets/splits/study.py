@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from factory_assets.splits.purged_kfold import PurgedKFold
+from factory_assets.splits.short_history import ShortHistory
 from factory_assets.vocabulary.clock import Clock
 from factory_assets.vocabulary.errors import BadInputError, TooLittleHistoryError
 from factory_assets.vocabulary.partition import PartitionKey
@@ -137,6 +138,8 @@ def open_study(
     clock: Clock,
     *,
     session_bars: np.ndarray | None = None,
+    window_bars: int = 0,
+    never_test_until_day: int | None = None,
 ) -> Study:
     """Freeze the cut dates of a contract from the sessions it has today.
 
@@ -148,34 +151,38 @@ def open_study(
     contract : str
         Futures product.
     trade_days : ndarray of int32, shape (S,)
-        Sessions that have bars, days since 1970, strictly increasing.
+        Closed sessions that have bars, days since 1970, strictly increasing.
     settings : SplitSettings
         Shares, folds, purge, embargo and the fewest sessions.
     clock : Clock
         Source of ``opened_at``.
     session_bars : ndarray of int, shape (S,), optional
         Scheduled base bars of each session; full sessions of 276 if absent.
+    window_bars : int, default 0
+        Base bars the models' input windows look back on, which the splits add to the embargo. 0: no model looks at more
+        than the bar of its decision.
+    never_test_until_day : int, optional
+        Last trade day that was labelled while there was no study. Outcomes up to it have been seen, so the test
+        period begins later; the shares stay as they are, and the study waits for more sessions instead.
 
     Raises
     ------
     TooLittleHistoryError
-        Fewer sessions than ``settings.sessions_min``, or so few that purge and embargo leave a fold (or the hold-out)
-        without one whole session to train on. The message says how many there are, are needed and lack.
+        As :func:`missing_history` says.
     BadInputError
         Trade days that do not increase.
     """
+    short = missing_history(
+        contract,
+        trade_days,
+        settings,
+        session_bars=session_bars,
+        window_bars=window_bars,
+        never_test_until_day=never_test_until_day,
+    )
+    if short is not None:
+        raise TooLittleHistoryError(short.message)
     days = np.asarray(trade_days, dtype=np.int64)
-    bars = np.full(len(days), _FULL_SESSION_BARS) if session_bars is None else np.asarray(session_bars, dtype=np.int64)
-    if bool(np.any(np.diff(days) <= 0)) or len(bars) != len(days) or bool(np.any(bars < 1)):
-        raise BadInputError(f"study of {contract}: expected increasing trade days, each with one or more base bars")
-    if not _leaves_training(bars, settings):
-        # counted in full sessions; cut-short ones make the embargo reach over more of them
-        needed = max(_sessions_needed(settings), len(days) + 1)
-        raise TooLittleHistoryError(
-            f"study of {contract}: {len(days)} sessions have bars, at least {needed} are needed for {settings.folds} "
-            f"folds with a purge of {settings.purge_bars} and an embargo of {settings.embargo_bars} base bars, "
-            f"{needed - len(days)} are lacking. Ingest more history, or run only as far as features (--until features)."
-        )
     train, val = _shares(len(days), settings)
     return Study(
         contract=contract,
@@ -189,6 +196,60 @@ def open_study(
         train_sessions=train,
         val_sessions=val,
         test_sessions=len(days) - train - val,
+    )
+
+
+def missing_history(
+    contract: str,
+    trade_days: np.ndarray,
+    settings: SplitSettings,
+    *,
+    session_bars: np.ndarray | None = None,
+    window_bars: int = 0,
+    never_test_until_day: int | None = None,
+) -> ShortHistory | None:
+    """What a contract lacks for a study; None if one can be opened. Parameters as :func:`open_study`.
+
+    History is too short with fewer sessions than ``settings.sessions_min``, if purge and embargo leave a fold (or the
+    hold-out) without one whole session to train on, or if a session labelled without a study would become test.
+    ``labels_until_day`` is bounded so that labelling up to it never makes the study wait: it reaches no further than
+    train and val of the smallest study that can come.
+
+    Raises
+    ------
+    BadInputError
+        Trade days that do not increase.
+    """
+    days = np.asarray(trade_days, dtype=np.int64)
+    bars = np.full(len(days), _FULL_SESSION_BARS) if session_bars is None else np.asarray(session_bars, dtype=np.int64)
+    if bool(np.any(np.diff(days) <= 0)) or len(bars) != len(days) or bool(np.any(bars < 1)):
+        raise BadInputError(f"study of {contract}: expected increasing trade days, each with one or more base bars")
+    labelled = 0 if never_test_until_day is None else int(np.sum(days <= never_test_until_day))
+    if _leaves_training(bars, settings, window_bars) and sum(_shares(len(days), settings)) >= labelled:
+        return None
+    # Counted in full sessions; cut-short ones make the embargo reach over more of them.
+    needed = max(_sessions_needed(settings, window_bars), _sessions_beside(labelled, settings), len(days) + 1)
+    may_be_labelled = min(sum(_shares(needed, settings)), len(days))
+    reason = (
+        f" and for a test period after the {labelled} sessions up to {day_text(never_test_until_day)} that were "
+        "labelled without a study"
+        if never_test_until_day is not None and labelled
+        else ""
+    )
+    window = f" plus a window of {window_bars}" if window_bars else ""
+    until = int(days[may_be_labelled - 1]) if may_be_labelled else None
+    return ShortHistory(
+        contract=contract,
+        sessions=len(days),
+        sessions_needed=needed,
+        labels_until_day=until,
+        message=(
+            f"study of {contract}: {len(days)} closed sessions have bars, at least {needed} are needed for "
+            f"{settings.folds} folds with a purge of {settings.purge_bars} and an embargo of {settings.embargo_bars} "
+            f"base bars{window}{reason}, {needed - len(days)} are lacking. Ingest more history: the study opens with "
+            f"the first run that has enough. Until then bars, features and labels"
+            f"{'' if until is None else f' (up to {day_text(until)})'} can be made, nothing after them."
+        ),
     )
 
 
@@ -210,7 +271,7 @@ def _shares(sessions: int, settings: SplitSettings) -> tuple[int, int]:
     return int(sessions * settings.train_share + 1e-9), int(sessions * settings.val_share + 1e-9)
 
 
-def _leaves_training(session_bars: np.ndarray, settings: SplitSettings) -> bool:
+def _leaves_training(session_bars: np.ndarray, settings: SplitSettings, window_bars: int) -> bool:
     """Whether every fold and the hold-out keep at least one whole session to train on.
 
     Played through with the real splitter on one row a session, from its first bar to its last, on a clock that counts
@@ -223,7 +284,7 @@ def _leaves_training(session_bars: np.ndarray, settings: SplitSettings) -> bool:
     last_bar = np.cumsum(session_bars) - 1
     first_bar = last_bar - session_bars + 1
     bar_clock = np.arange(last_bar[-1] + 1)
-    folds = PurgedKFold(settings.folds, purge=settings.purge_bars, embargo=settings.embargo_bars)
+    folds = PurgedKFold(settings.folds, purge=settings.purge_bars, embargo=settings.embargo_bars, window=window_bars)
     try:
         for _ in folds.split_roles(first_bar[:train], last_bar[:train], bar_clock):
             pass
@@ -232,13 +293,18 @@ def _leaves_training(session_bars: np.ndarray, settings: SplitSettings) -> bool:
     return bool(np.any(last_bar[:train] < first_bar[train] - settings.purge_bars))
 
 
-def _sessions_needed(settings: SplitSettings) -> int:
+def _sessions_needed(settings: SplitSettings, window_bars: int) -> int:
     """Fewest full sessions a study can be opened with."""
 
     def enough(sessions: int) -> bool:
-        return _leaves_training(np.full(sessions, _FULL_SESSION_BARS), settings)
+        return _leaves_training(np.full(sessions, _FULL_SESSION_BARS), settings, window_bars)
 
     return _smallest(enough, at_least=max(settings.sessions_min, 1))
+
+
+def _sessions_beside(labelled: int, settings: SplitSettings) -> int:
+    """Fewest sessions of which train and val hold the first ``labelled``."""
+    return _smallest(lambda sessions: sum(_shares(sessions, settings)) >= labelled, at_least=labelled)
 
 
 def _smallest(holds: Callable[[int], bool], at_least: int) -> int:

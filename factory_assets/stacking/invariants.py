@@ -4,7 +4,8 @@ Nothing of the fitting code is called. What each fit saw is compared as recorded
 splits and the labels are four tables that have to agree.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -84,6 +85,8 @@ def stack_invariants(
     splits_frame: pd.DataFrame,
     labels: pd.DataFrame,
     fit_decision_us: Mapping[int, np.ndarray],
+    *,
+    base_verdicts: Mapping[str, Sequence[Verdict]],
 ) -> list[Verdict]:
     """Verdicts on the stack rows before they are written.
 
@@ -95,6 +98,9 @@ def stack_invariants(
         The ``splits`` and ``labels`` tables.
     fit_decision_us : mapping of int to ndarray of int64
         Decision times each fold's meta was fitted on, as recorded at the fit; -1 is the meta that predicted val.
+    base_verdicts : mapping of str to sequence of Verdict
+        Verdicts published with the rows of every base: among them ``oof_rows_unseen`` and ``val_rows_unseen``. A meta
+        that saw nothing it predicts is worth nothing over bases that did.
 
     Returns
     -------
@@ -106,7 +112,9 @@ def stack_invariants(
         _complete_verdict(stack, table),
         probabilities_verdict(stack),
         _labels_verdict(stack, labels),
-        _unseen_verdict("stack_rows_cross_fitted", stack, table, labels, fit_decision_us),
+        _over_unseen_bases(
+            _unseen_verdict("stack_rows_cross_fitted", stack, table, labels, fit_decision_us), base_verdicts
+        ),
     ]
 
 
@@ -243,6 +251,24 @@ def _unseen_verdict(
         f"rows whose interval meets a predicted one, {foreign} fitted rows that are no train rows of the fold; folds "
         f"without a record: {unrecorded or 'none'}",
         details={"pairs": compared, "inside_own_fit": inside, "intervals_met": met, "no_train_rows": foreign},
+    )
+
+
+def _over_unseen_bases(verdict: Verdict, base_verdicts: Mapping[str, Sequence[Verdict]]) -> Verdict:
+    """The same verdict, false as well if any base's rows are not known to come from fits that never saw them."""
+    wanted = {"oof_rows_unseen", "val_rows_unseen"}
+    spoilt = sorted(
+        name
+        for name, verdicts in base_verdicts.items()
+        if not wanted <= {one.name for one in verdicts if one.passed}
+        or any(one.name in wanted and not one.passed for one in verdicts)
+    )
+    return replace(
+        verdict,
+        passed=verdict.passed and not spoilt and bool(base_verdicts),
+        summary=f"{verdict.summary}; of {len(base_verdicts)} bases, rows not shown to be unseen by their own fits: "
+        f"{', '.join(spoilt) or 'none'}",
+        details={**verdict.details, "bases": len(base_verdicts), "bases_seen": len(spoilt)},
     )
 
 

@@ -11,6 +11,7 @@ from factory_assets.models.files import seal, unseal
 from factory_assets.models.persistence import model_from_files
 from factory_assets.stacking.probabilities import label_columns
 from factory_assets.vocabulary.errors import BadInputError, IntegrityError
+from factory_assets.vocabulary.windows import LazyWindows
 
 _HEADER, _SCALER = "member.json", "scaler.json"
 
@@ -26,20 +27,25 @@ class FittedMember:
     model : BaseModel
         Fitted on the labels -1, 0, +1.
     feature_names : tuple of str
-        Columns, in the order ``features`` has to come in.
+        Columns, in the order ``features`` has to come in: the names along its last axis.
     """
 
     scaler: FittedScaler
     model: BaseModel
     feature_names: tuple[str, ...]
 
-    def predict_proba(self, features: np.ndarray) -> np.ndarray:
+    @property
+    def rounds(self) -> int | None:
+        """Boosting rounds or epochs the fit came to; None for a model without rounds. What a refit is frozen at."""
+        return int(self.model.fit_report_["best_iteration"]) if self.model.entry.stops_early else None
+
+    def predict_proba(self, features: np.ndarray | LazyWindows) -> np.ndarray:
         """Probabilities of down, flat and up.
 
         Parameters
         ----------
-        features : ndarray of float32, shape (N, F)
-            Unscaled, known at the decision; NaN where a warm-up masks the cell.
+        features : ndarray of float32, shape (N, F), or LazyWindows of shape (N, T, F)
+            As the model's adapter hands them over: unscaled, known at the decision; NaN where a warm-up masks the cell.
 
         Returns
         -------
@@ -49,11 +55,13 @@ class FittedMember:
         Raises
         ------
         BadInputError
-            Another number of columns than fitted on.
+            Another number of dimensions, columns or rows a window than fitted on.
         """
-        if features.ndim != 2 or features.shape[1] != len(self.feature_names):
+        expected = self.model.shape_
+        if tuple(features.shape[1:]) != expected:
             raise BadInputError(
-                f"member {self.model.entry.name!r}: expected (N, {len(self.feature_names)}), got {features.shape}"
+                f"member {self.model.entry.name!r}: expected (N, {', '.join(map(str, expected))}), got "
+                f"{tuple(features.shape)}"
             )
         return label_columns(self.model.predict_proba(self.scaler.transform(features)), self.model.classes_)
 
@@ -82,9 +90,10 @@ class FittedMember:
         except (KeyError, TypeError, UnicodeDecodeError, BadInputError) as problem:
             raise IntegrityError(f"saved member: cannot be read: {problem}. Save it again.") from problem
         model = model_from_files({name: data for name, data in payload.items() if name != _SCALER})
-        if scaler.names != names or model.shape_ != (len(names),):
+        shape, dimensions = model.shape_, model.entry.dimensions
+        if scaler.names != names or shape[-1:] != (len(names),) or len(shape) != dimensions - 1:
             raise IntegrityError(
                 f"saved member {model.entry.name!r}: {len(names)} columns, scaler of {len(scaler.names)}, model of "
-                f"{model.shape_}; expected the same columns in all three. Save it again."
+                f"{shape}; expected the same columns in all three and {dimensions - 1} dimensions a row. Save it again."
             )
         return cls(scaler=scaler, model=model, feature_names=names)

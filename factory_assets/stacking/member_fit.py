@@ -1,17 +1,18 @@
 """Fit one member on one training part; early stopping watches a purged tail of that part and nothing else."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from factory_assets.models.registry import create
+from factory_assets.models.registry import create, entry
 from factory_assets.stacking.member import FittedMember
 from factory_assets.stacking.probabilities import LABELS
-from factory_assets.stacking.training_part import training_part
+from factory_assets.stacking.training_part import TrainingPart, training_part
 from factory_assets.vocabulary.container import TimeSeriesDataContainer
-from factory_assets.vocabulary.errors import TooLittleHistoryError
+from factory_assets.vocabulary.errors import BadInputError, TooLittleHistoryError
 from factory_assets.vocabulary.settings import SplitSettings
 
 
@@ -27,11 +28,15 @@ class MemberFit:
         Decision times of the rows scaler and model were fitted on.
     watched_decision_us : ndarray of int64
         Decision times of the rows early stopping watched; empty without early stopping.
+    curves : mapping of str to sequence of float
+        Loss of every round by name (``train_loss``, ``watched_loss``), nats a decision; empty for models without rounds
+        and for frozen fits.
     """
 
     member: FittedMember
     fit_decision_us: np.ndarray
     watched_decision_us: np.ndarray
+    curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
 
     @property
     def seen_decision_us(self) -> np.ndarray:
@@ -49,6 +54,7 @@ def fit_recorded(
     settings: SplitSettings,
     clock_us: np.ndarray,
     seed: int,
+    checkpoints: Path | None = None,
 ) -> MemberFit:
     """Scaler and model fitted on a training part, with the record of its rows.
 
@@ -63,6 +69,9 @@ def fit_recorded(
         Changes of the registry's defaults; a ``seed`` here wins over ``seed``.
     seed : int
         Seed of the fit.
+    checkpoints : Path, optional
+        Folder in which a resumable model keeps what a killed fit goes on from; it belongs to this very fit. Models
+        that cannot resume ignore it.
 
     Raises
     ------
@@ -72,21 +81,51 @@ def fit_recorded(
         No tail can be cut off, or a label does not occur among the rows to fit on.
     """
     part = training_part(model_name, data, kinds, rows=rows, settings=settings, clock_us=clock_us)
-    fit, tail, scaler = part.fit, part.watched, part.scaler
-    counts = {label: int(np.count_nonzero((fit.label == label) & (fit.weight > 0))) for label in LABELS}
-    if 0 in counts.values():
-        raise TooLittleHistoryError(
-            f"{model_name}: the {len(fit)} rows to fit on hold labels {counts}; every outcome has to occur. "
-            "Give it more sessions or other barriers."
+    return _fitted(model_name, {"seed": seed, **params}, part, checkpoints=checkpoints, told=True)
+
+
+def fit_frozen(
+    model_name: str,
+    params: Mapping[str, Any],
+    data: TimeSeriesDataContainer,
+    kinds: Sequence[str],
+    *,
+    rounds: int | None,
+    rows: np.ndarray | None = None,
+    settings: SplitSettings,
+    clock_us: np.ndarray,
+    seed: int,
+    checkpoints: Path | None = None,
+) -> MemberFit:
+    """Scaler and model fitted on all given rows, for a number of rounds that was chosen before.
+
+    Nothing is watched and no loss is reported: the rows may hold outcomes (of the sealed period) of which no statistic
+    may leave, and only the fitted member does.
+
+    Parameters
+    ----------
+    model_name, params, data, kinds, rows, settings, clock_us, seed, checkpoints
+        As for :func:`fit_recorded`.
+    rounds : int or None
+        Boosting rounds or epochs, e.g. :attr:`FittedMember.rounds` of the member to refit; None exactly for models
+        without rounds.
+
+    Raises
+    ------
+    BadInputError
+        Rounds for a model that has none, or none for one that has; or kinds that do not fit the columns.
+    TooLittleHistoryError
+        A label does not occur among the rows.
+    """
+    parameter = entry(model_name).rounds_parameter
+    if (parameter is None) != (rounds is None):
+        raise BadInputError(
+            f"{model_name}: got {rounds} rounds for a frozen fit; expected "
+            f"{'none, it has no rounds' if parameter is None else 'the number the frozen recipe came to'}"
         )
-    model = create(model_name, **{"seed": seed, **params})
-    watched = None if tail is None else (scaler.transform(tail.features), tail.label, tail.weight)
-    model.fit(scaler.transform(fit.features), fit.label, sample_weight=fit.weight, eval_set=watched)
-    return MemberFit(
-        member=FittedMember(scaler=scaler, model=model, feature_names=data.feature_names),
-        fit_decision_us=fit.decision_us,
-        watched_decision_us=np.empty(0, dtype=np.int64) if tail is None else tail.decision_us,
-    )
+    chosen = {} if parameter is None else {parameter: rounds}
+    part = training_part(model_name, data, kinds, rows=rows, settings=settings, clock_us=clock_us, watch_tail=False)
+    return _fitted(model_name, {"seed": seed, **params, **chosen}, part, checkpoints=checkpoints, told=False)
 
 
 def fit_member(
@@ -109,3 +148,26 @@ def fit_member(
         The training part.
     """
     return fit_recorded(model_name, params, train, kinds, settings=settings, clock_us=clock_us, seed=seed).member
+
+
+def _fitted(
+    model_name: str, params: Mapping[str, Any], part: TrainingPart, *, checkpoints: Path | None, told: bool
+) -> MemberFit:
+    fit, tail, scaler = part.fit, part.watched, part.scaler
+    counts = {label: int(np.count_nonzero((fit.label == label) & (fit.weight > 0))) for label in LABELS}
+    if 0 in counts.values():
+        raise TooLittleHistoryError(
+            f"{model_name}: the {len(fit)} rows to fit on hold labels {counts}; every outcome has to occur. "
+            "Give it more sessions or other barriers."
+        )
+    model = create(model_name, **params)
+    if checkpoints is not None and model.entry.resumable:
+        model.checkpoint_in(checkpoints)
+    watched = None if tail is None else (scaler.transform(tail.features), tail.label, tail.weight)
+    model.fit(scaler.transform(fit.features), fit.label, sample_weight=fit.weight, eval_set=watched)
+    return MemberFit(
+        member=FittedMember(scaler=scaler, model=model, feature_names=fit.feature_names),
+        fit_decision_us=fit.decision_us,
+        watched_decision_us=np.empty(0, dtype=np.int64) if tail is None else tail.decision_us,
+        curves={name: list(losses) for name, losses in model.fit_curves_.items()} if told else {},
+    )

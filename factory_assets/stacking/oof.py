@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from factory_assets.stacking.fit_members import FitWork, fit_members
+from factory_assets.stacking.fit_request import FitRequest
 from factory_assets.stacking.member import FittedMember
-from factory_assets.stacking.member_fit import MemberFit, fit_recorded
+from factory_assets.stacking.member_fit import MemberFit
 from factory_assets.stacking.probabilities import LABELS, VAL_FOLD, predictions_frame
 from factory_assets.vocabulary.container import TimeSeriesDataContainer
 from factory_assets.vocabulary.errors import BadInputError
@@ -63,6 +65,68 @@ class OutOfFold:
         )
 
 
+def fold_requests(
+    model_name: str, params: Mapping[str, Any], folds: Folds, rows: np.ndarray, *, seed: int
+) -> list[FitRequest]:
+    """A fit for each fold, named ``fold_0``, ``fold_1``, ...
+
+    Parameters
+    ----------
+    model_name, params, seed
+        As for :func:`factory_assets.stacking.fit_recorded`.
+    folds : sequence of (train_rows, test_rows)
+        Positions in the training period; the test rows of all folds together are every row exactly once. Whatever
+        stands in ``train_rows`` is learnt from, so purging and embargo have happened before.
+    rows : ndarray of int, shape (N,)
+        Positions of the training period in the container the fits are made from.
+
+    Raises
+    ------
+    BadInputError
+        Test rows that repeat or leave rows out, or a row that is in both parts of one fold.
+    """
+    _refuse_folds(folds, len(rows))
+    return [
+        FitRequest(name=f"fold_{fold}", model_name=model_name, params=params, seed=seed, rows=rows[train_rows])
+        for fold, (train_rows, _) in enumerate(folds)
+    ]
+
+
+def predict_folds(data: TimeSeriesDataContainer, folds: Folds, fits: Sequence[MemberFit]) -> OutOfFold:
+    """Predict each fold's test rows by the fold's own fit.
+
+    Parameters
+    ----------
+    data : TimeSeriesDataContainer
+        The training period.
+    folds : sequence of (train_rows, test_rows)
+        As for :func:`fold_requests`.
+    fits : sequence of MemberFit
+        One a fold, in their order.
+
+    Raises
+    ------
+    BadInputError
+        Folds that do not test every row once, or another number of fits.
+    """
+    _refuse_folds(folds, len(data))
+    if len(fits) != len(folds):
+        raise BadInputError(f"out of fold: {len(fits)} fits for {len(folds)} folds")
+    fold_of = np.empty(len(data), dtype=np.int64)
+    probabilities = np.empty((len(data), len(LABELS)))
+    for fold, ((_, test_rows), fit) in enumerate(zip(folds, fits, strict=True)):
+        probabilities[test_rows] = fit.member.predict_proba(data.features[test_rows])
+        fold_of[test_rows] = fold
+    return OutOfFold(
+        decision_us=data.decision_us,
+        fold=fold_of,
+        probabilities=probabilities,
+        label=data.label,
+        weight=data.weight,
+        fits=tuple(fits),
+    )
+
+
 def out_of_fold(
     model_name: str,
     params: Mapping[str, Any],
@@ -73,6 +137,7 @@ def out_of_fold(
     settings: SplitSettings,
     clock_us: np.ndarray,
     seed: int,
+    work: FitWork | None = None,
 ) -> OutOfFold:
     """Fit a member a fold and predict the fold's test rows with it.
 
@@ -83,8 +148,9 @@ def out_of_fold(
     data : TimeSeriesDataContainer
         The training period; its rows are what ``folds`` points into.
     folds : sequence of (train_rows, test_rows)
-        Positions; the test rows of all folds together are every row exactly once. Whatever stands in ``train_rows`` is
-        learnt from, so purging and embargo have happened before.
+        As for :func:`fold_requests`.
+    work : FitWork, optional
+        As for :func:`factory_assets.stacking.fit_members`.
 
     Raises
     ------
@@ -93,25 +159,9 @@ def out_of_fold(
     TooLittleHistoryError
         A fold too small to fit on.
     """
-    _refuse_folds(folds, len(data))
-    fold_of = np.empty(len(data), dtype=np.int64)
-    probabilities = np.empty((len(data), len(LABELS)))
-    fits = []
-    for fold, (train_rows, test_rows) in enumerate(folds):
-        fit = fit_recorded(
-            model_name, params, data, kinds, rows=train_rows, settings=settings, clock_us=clock_us, seed=seed
-        )
-        probabilities[test_rows] = fit.member.predict_proba(data.features[test_rows])
-        fold_of[test_rows] = fold
-        fits.append(fit)
-    return OutOfFold(
-        decision_us=data.decision_us,
-        fold=fold_of,
-        probabilities=probabilities,
-        label=data.label,
-        weight=data.weight,
-        fits=tuple(fits),
-    )
+    requests = fold_requests(model_name, params, folds, np.arange(len(data)), seed=seed)
+    fits = fit_members(requests, data, kinds, settings=settings, clock_us=clock_us, work=work)
+    return predict_folds(data, folds, fits)
 
 
 def predict_val(member: FittedMember, val: TimeSeriesDataContainer) -> pd.DataFrame:

@@ -1,7 +1,6 @@
 """Whether each member's scaler knows its own rows only, tried on the very path the fits take."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -22,17 +21,21 @@ def member_scaler_verdicts(
     *,
     settings: SplitSettings,
     clock_us: np.ndarray,
+    watch_tail: bool = True,
 ) -> list[Verdict]:
     """Refit every member's scaler after noise took the place of rows in the container the member was fitted from.
 
-    The rows a scaler may know are the ones recorded at its fit, not the ones the splits meant for it. Rows are then
-    chosen and the scaler fitted by :func:`factory_assets.stacking.training_part`, as at the fit, and the result is
-    compared with the scaler the member carries.
+    The rows a scaler may know are the ones recorded at its fit, not the ones the splits meant for it; of windows, every
+    row of the store that a window recorded at the fit shows. Rows are then chosen and the scaler fitted by
+    :func:`factory_assets.stacking.training_part`, as at the fit, and the result is compared with the scaler the member
+    carries.
 
     Parameters
     ----------
     model_name, kinds, settings, clock_us
         As the members were fitted.
+    watch_tail : bool
+        False for frozen fits, which watch nothing.
     data : TimeSeriesDataContainer
         Container the members were fitted from; it holds rows they must not know.
     fits : sequence of (rows, MemberFit)
@@ -46,10 +49,14 @@ def member_scaler_verdicts(
     """
 
     def _case(rows: np.ndarray, fit: MemberFit) -> ScalerCase:
-        def _refit(features: np.ndarray) -> FittedScaler:
-            changed = replace(data, features=features)
-            return training_part(model_name, changed, kinds, rows=rows, settings=settings, clock_us=clock_us).scaler
+        def _refit(values: np.ndarray) -> FittedScaler:
+            changed = data.with_store(values)
+            part = training_part(
+                model_name, changed, kinds, rows=rows, settings=settings, clock_us=clock_us, watch_tail=watch_tail
+            )
+            return part.scaler
 
-        return ScalerCase(fitted=fit.member.scaler, refit=_refit, known=np.isin(data.decision_us, fit.fit_decision_us))
+        known = data.store_rows(np.isin(data.decision_us, fit.fit_decision_us))
+        return ScalerCase(fitted=fit.member.scaler, refit=_refit, known=known)
 
-    return scaler_invariants([_case(rows, fit) for rows, fit in fits], data.features)
+    return scaler_invariants([_case(rows, fit) for rows, fit in fits], data.store)

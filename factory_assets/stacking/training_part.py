@@ -40,11 +40,13 @@ def training_part(
     rows: np.ndarray | None = None,
     settings: SplitSettings,
     clock_us: np.ndarray,
+    watch_tail: bool = True,
 ) -> TrainingPart:
     """Choose the rows of a fit and fit their scaler: the only way from a container to what a member learns from.
 
     A model that stops early is fitted on the part without its last ``early_stop_tail_share``, purged by
-    ``purge_bars``, and watches that tail. A model that does not is fitted on the whole part.
+    ``purge_bars``, and watches that tail. A model that does not is fitted on the whole part. Of windows, the scaler
+    knows the rows that any window fitted on shows, each once.
 
     Parameters
     ----------
@@ -61,6 +63,8 @@ def training_part(
         Purge and tail share.
     clock_us : ndarray of int64, shape (C,)
         Every scheduled base-bar close over the part's span.
+    watch_tail : bool
+        False fits on the whole part and watches nothing: the number of rounds is then somebody else's choice.
 
     Raises
     ------
@@ -74,7 +78,7 @@ def training_part(
     if len(kinds) != columns:
         raise BadInputError(f"{model_name}: {columns} columns but {len(kinds)} scaling kinds")
     fit, watched = data if rows is None else data.take(rows), None
-    if declared.stops_early:
+    if declared.stops_early and watch_tail:
         fit_rows, tail_rows = early_stop_tail(
             fit.t0_us, fit.t1_us, share=settings.early_stop_tail_share, purge=settings.purge_bars, clock=clock_us
         )

@@ -415,6 +415,10 @@ class Store:
             raise MissingPartitionError(_missing(table, group, key))
         return found
 
+    def manifest_read(self, ref: InputRef) -> Manifest:
+        """The manifest an input was read under, current or not; IntegrityError if it is gone or damaged."""
+        return self._manifest_of(ref)
+
     def status(self, table: str, group: str, key: PartitionKey) -> Status:
         """Whether a partition can be read; a damaged manifest is an IntegrityError."""
         found = self._folder(table, group, key).current()

@@ -1,13 +1,18 @@
-"""What every adapter hands to every model: features, labels, intervals and weights under one index of decisions."""
+"""What every adapter hands to every model: features, labels, intervals and weights under one index of decisions.
+
+Belongs here: the container and its cuts. Does not: joining tables into one (:mod:`factory_assets.adapters`).
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from factory_assets.vocabulary.errors import BadInputError
 from factory_assets.vocabulary.frames import from_us
+from factory_assets.vocabulary.torch_samples import TorchSamples
+from factory_assets.vocabulary.windows import LazyWindows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,10 +23,11 @@ class TimeSeriesDataContainer:
     ----------
     decision_us : ndarray of int64, shape (N,)
         Decision times, microseconds since 1970 UTC, strictly increasing. The join key between models.
-    features : ndarray of float32, shape (N, F)
-        Values known at the decision; NaN where a warm-up masks the cell.
+    features : ndarray of float32, shape (N, F), or LazyWindows, shape (N, T, F)
+        Values known at the decision (adapter tabular), or the window of base bars that ends with it (adapter sequence);
+        NaN where a warm-up masks the cell, and in windows where there is no row to show.
     feature_names : tuple of str
-        Names along F.
+        Names along F, in both cases.
     label : ndarray of int8, shape (N,)
         -1, 0 or +1.
     t0_us, t1_us : ndarray of int64, shape (N,)
@@ -33,7 +39,7 @@ class TimeSeriesDataContainer:
     """
 
     decision_us: np.ndarray
-    features: np.ndarray
+    features: np.ndarray | LazyWindows
     feature_names: tuple[str, ...]
     label: np.ndarray
     t0_us: np.ndarray
@@ -48,8 +54,8 @@ class TimeSeriesDataContainer:
         wrong = {name: len(getattr(self, name)) for name in arrays if len(getattr(self, name)) != n}
         if wrong:
             raise BadInputError(f"container of {n} decisions: arrays of other lengths {wrong}")
-        if self.features.shape[1] != len(self.feature_names):
-            raise BadInputError(f"container: {self.features.shape[1]} columns but {len(self.feature_names)} names")
+        if self.features.shape[-1] != len(self.feature_names):
+            raise BadInputError(f"container: {self.features.shape[-1]} columns but {len(self.feature_names)} names")
         if n > 1 and not bool(np.all(np.diff(self.decision_us) > 0)):
             raise BadInputError("container: decision times have to increase strictly")
 
@@ -57,10 +63,45 @@ class TimeSeriesDataContainer:
         """Number of decisions."""
         return len(self.decision_us)
 
+    @property
+    def store(self) -> np.ndarray:
+        """Rows the values live in, shape (R, F): the features themselves, or what windows look at."""
+        return self.features.store if isinstance(self.features, LazyWindows) else self.features
+
+    def with_store(self, values: np.ndarray) -> "TimeSeriesDataContainer":
+        """The same samples over other values, which stand where :attr:`store` stands now, row by row.
+
+        Raises
+        ------
+        BadInputError
+            Values of another shape.
+        """
+        if values.shape != self.store.shape:
+            raise BadInputError(f"container: values of shape {values.shape} for a store of {self.store.shape}")
+        if isinstance(self.features, LazyWindows):
+            return replace(self, features=replace(self.features, store=values))
+        return replace(self, features=values)
+
+    def store_rows(self, rows: np.ndarray | Sequence[int]) -> np.ndarray:
+        """Which rows of :attr:`store` the samples at these positions (or under this mask) show, bool, shape (R,)."""
+        index = self._positions(rows)
+        if isinstance(self.features, LazyWindows):
+            return self.features[index].used_rows()
+        shown = np.zeros(len(self), dtype=bool)
+        shown[index] = True
+        return shown
+
+    @staticmethod
+    def _positions(rows: np.ndarray | Sequence[int]) -> np.ndarray:
+        """Positions in decision order of positions in any order or of a boolean mask."""
+        index = np.asarray(rows)
+        if index.size == 0:
+            return np.empty(0, dtype=np.int64)
+        return np.flatnonzero(index) if index.dtype == bool else np.sort(index)
+
     def take(self, rows: np.ndarray | Sequence[int]) -> "TimeSeriesDataContainer":
         """Samples at the given positions (sorted into decision order) or under a boolean mask."""
-        index = np.asarray(rows)
-        index = np.flatnonzero(index) if index.dtype == bool else np.sort(index)
+        index = self._positions(rows)
         return TimeSeriesDataContainer(
             decision_us=self.decision_us[index],
             features=self.features[index],
@@ -73,12 +114,20 @@ class TimeSeriesDataContainer:
         )
 
     def to_numpy(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Features (N, F), labels (N,) and weights (N,)."""
-        return self.features, self.label, self.weight
+        """Features (N, F) or (N, T, F), labels (N,) and weights (N,).
+
+        Windows are materialised: N x T x F values. Take a few samples first, or use :meth:`to_torch`.
+        """
+        return np.asarray(self.features), self.label, self.weight
+
+    def to_torch(self) -> TorchSamples:
+        """The samples as a map-style dataset of torch tensors, gathered when asked for."""
+        return TorchSamples(self.features, self.label, self.weight)
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row a decision: decision_time, the features, label and weight."""
-        frame = pd.DataFrame(self.features, columns=list(self.feature_names))
+        """One row a decision: decision_time, the features (of a window its newest row), label and weight."""
+        rows = self.features.newest() if isinstance(self.features, LazyWindows) else self.features
+        frame = pd.DataFrame(rows, columns=list(self.feature_names))
         frame.insert(0, "decision_time", from_us(self.decision_us))
         frame["label"], frame["weight"] = self.label, self.weight
         return frame

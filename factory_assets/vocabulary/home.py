@@ -56,6 +56,16 @@ class FactoryHome:
         return self.root / "dagster"
 
     @property
+    def mlflow(self) -> Path:
+        """Embedded MLflow store: the log of runs (``mlflow.db``) and their files (``artifacts/``)."""
+        return self.root / "mlflow"
+
+    @property
+    def work(self) -> Path:
+        """What long fits in progress go on from after a kill; gone once their outputs are made."""
+        return self.root / "work"
+
+    @property
     def settings_file(self) -> Path:
         """Optional overrides of the defaults in :mod:`factory_assets.vocabulary.settings`."""
         return self.root / "factory.toml"

@@ -262,6 +262,22 @@ TABULAR = TableSchema(
     session_column="trade_date",
     open_type=FLOAT32,
 )
+SEQUENCE = TableSchema(
+    name="sequence",
+    group="adapters",
+    by_horizon=True,
+    columns=(
+        _DECISION,
+        _TRADE_DATE,
+        Column("last_close", TIME, "Close of the window's newest base bar: the decision time"),
+        Column("first_close", TIME, "Close of the oldest base bar the window may show"),
+        Column(
+            "rows", INT, "Base bars from the oldest to the newest; steps of the window before them count as missing"
+        ),
+    ),
+    order_by=("decision_time",),
+    session_column="trade_date",
+)
 STACK = TableSchema(
     name="stack",
     group="stacking",
@@ -311,6 +327,49 @@ EVALUATION = TableSchema(
     ),
     order_by=("model", "period", "metric"),
 )
+FORWARD_OUTCOMES = TableSchema(
+    name="forward_outcomes",
+    group="nightly",
+    by_horizon=True,
+    columns=LABELS.columns,
+    order_by=LABELS.order_by,
+    session_column="trade_date",
+    may_be_empty=True,
+)
+_ROLE = Column("role", TEXT, "champion, or challenger: the newest refit of its recipe that ended before the session")
+FORWARD_PREDICTIONS = TableSchema(
+    name="forward_predictions",
+    group="nightly",
+    by_horizon=True,
+    columns=(
+        _ROLE,
+        _DECISION,
+        _TRADE_DATE,
+        Column("release", TEXT, "Digest of the release that spoke"),
+        Column("data_end", DATE, "Last session that release was fitted or judged on; before trade_date"),
+        *_PROBABILITIES,
+        Column("side", INT8, "+1 long, -1 short, 0 none: what the release's frozen rule takes"),
+    ),
+    order_by=("role", "decision_time"),
+    may_be_empty=True,
+)
+FORWARD_REPORT = TableSchema(
+    name="forward_report",
+    group="nightly",
+    by_horizon=True,
+    columns=(
+        Column("scope", TEXT, "all (every session the role scored) or paired (those both scored)"),
+        Column("role", TEXT, "champion, challenger, or difference: challenger less champion"),
+        Column("metric", TEXT, "Name of the metric, unit last"),
+        Column("value", FLOAT, "Point estimate", nullable=True),
+        Column("low", FLOAT, "Lower end of the session-bootstrap interval", nullable=True),
+        Column("high", FLOAT, "Upper end of the session-bootstrap interval", nullable=True),
+        Column("rows", INT, "Decisions (or trades, or sessions) behind the value"),
+        Column("sessions", INT, "Sessions behind the value"),
+    ),
+    order_by=("scope", "role", "metric"),
+    may_be_empty=True,
+)
 
 
 def predictions_schema(name: str, group: str) -> TableSchema:
@@ -344,9 +403,13 @@ _FIXED: MappingProxyType[str, TableSchema] = MappingProxyType(
             SEALED_OUTCOMES,
             SPLITS,
             TABULAR,
+            SEQUENCE,
             STACK,
             TRADES,
             EVALUATION,
+            FORWARD_OUTCOMES,
+            FORWARD_PREDICTIONS,
+            FORWARD_REPORT,
         )
     }
 )

@@ -9,6 +9,7 @@ time; it never changes what a number means.
 import dataclasses
 import hashlib
 import json
+import math
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
@@ -17,65 +18,20 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
+from factory_assets.vocabulary.allowed import ALLOWED, allow
 from factory_assets.vocabulary.errors import ConfigurationError, UnknownNameError
 from factory_assets.vocabulary.instruments import INSTRUMENTS
+from factory_assets.vocabulary.operation_settings import AlertSettings, OperationSettings, alert_contradictions
 from factory_assets.vocabulary.partition import PartitionKey
 from factory_assets.vocabulary.timeframes import HORIZONS_BARS, TIMEFRAMES_MINUTES
 
 _Section = TypeVar("_Section")
-_ALLOWED = "allowed"
+_IN_DIGEST = "in_digest"
 _SEED_MAX = 2**31 - 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Allowed:
-    """What a field may be set to by the file; for a tuple, what each of its distinct elements may be."""
-
-    at_least: float | None = None
-    above: float | None = None
-    at_most: float | None = None
-    below: float | None = None
-    one_of: tuple[str | int, ...] = ()
-    length_min: int = 0
-    fixed_because: str = ""
-
-    def problem(self, name: str, value: Any, default: Any) -> str | None:
-        """What is wrong with a value of the right type; None if nothing is."""
-        if self.fixed_because:
-            return None if value == default else f"{name} is fixed at {default!r}, got {value!r}: {self.fixed_because}"
-        if not isinstance(value, tuple):
-            return None if self._holds(value) else f"expected {self._words(name)}, got {value!r}"
-        outside = [item for item in value if not self._holds(item)]
-        if outside:
-            return f"expected {self._words(f'each of {name}')}, got {outside!r}"
-        if len(set(value)) < len(value) or len(value) < self.length_min:
-            return f"expected {name} to be at least {self.length_min} values, all different, got {list(value)!r}"
-        return None
-
-    def _holds(self, value: Any) -> bool:
-        if self.one_of:
-            return value in self.one_of
-        return (
-            (self.at_least is None or value >= self.at_least)
-            and (self.above is None or value > self.above)
-            and (self.at_most is None or value <= self.at_most)
-            and (self.below is None or value < self.below)
-        )
-
-    def _words(self, name: str) -> str:
-        if self.one_of:
-            return f"{name} to be one of {list(self.one_of)}"
-        bounds = {">=": self.at_least, ">": self.above, "<=": self.at_most, "<": self.below}
-        return f"{name} " + " and ".join(f"{sign} {bound}" for sign, bound in bounds.items() if bound is not None)
-
-
-def _allow(**bounds: Any) -> Mapping[str, _Allowed]:
-    """Metadata of a field: the values the file may set it to, by the fields of :class:`_Allowed`."""
-    return {_ALLOWED: _Allowed(**bounds)}
-
-
-_A_SEED = _allow(at_least=0, at_most=_SEED_MAX)
-_A_SHARE = _allow(above=0, below=1)
+_A_SEED = allow(at_least=0, at_most=_SEED_MAX)
+_A_SHARE = allow(above=0, below=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,9 +46,9 @@ class Barriers:
         Vertical barrier, in base bars of scheduled clock time after the decision.
     """
 
-    k_up: float = field(metadata=_allow(above=0, at_most=100))
-    k_down: float = field(metadata=_allow(above=0, at_most=100))
-    max_bars: int = field(metadata=_allow(at_least=1, at_most=1000))
+    k_up: float = field(metadata=allow(above=0, at_most=100))
+    k_down: float = field(metadata=allow(above=0, at_most=100))
+    max_bars: int = field(metadata=allow(at_least=1, at_most=1000))
 
 
 _ASYMMETRIC = {5: (1.5, 1.0, 12), 10: (2.0, 1.4, 25), 15: (2.5, 1.75, 38), 20: (3.0, 2.1, 50)}
@@ -115,9 +71,9 @@ class MarketSettings:
         other delivery months, is a spike.
     """
 
-    quarantined_share_max: float = field(default=0.01, metadata=_allow(at_least=0, at_most=1))
-    roll_volume_share: float = field(default=0.25, metadata=_allow(above=0, at_most=1))
-    spike_scale_multiple: float = field(default=25.0, metadata=_allow(at_least=1, at_most=1_000_000))
+    quarantined_share_max: float = field(default=0.01, metadata=allow(at_least=0, at_most=1))
+    roll_volume_share: float = field(default=0.25, metadata=allow(above=0, at_most=1))
+    spike_scale_multiple: float = field(default=25.0, metadata=allow(at_least=1, at_most=1_000_000))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +88,7 @@ class FeatureSettings:
         Seed of the cut points and perturbations.
     """
 
-    certificate_cut_points: int = field(default=50, metadata=_allow(at_least=10, at_most=100_000))
+    certificate_cut_points: int = field(default=50, metadata=allow(at_least=10, at_most=100_000))
     certificate_seed: int = field(default=7, metadata=_A_SEED)
 
 
@@ -153,12 +109,12 @@ class LabelSettings:
         not change it: it belongs to the cost convention, and the feature that shows the cost follows this default.
     """
 
-    events: str = field(default="cusum", metadata=_allow(one_of=("cusum", "all")))
-    cusum_sigma_multiple: float = field(default=2.0, metadata=_allow(above=0, at_most=1000))
-    cusum_span_bars: int = field(default=100, metadata=_allow(at_least=2, at_most=100_000))
+    events: str = field(default="cusum", metadata=allow(one_of=("cusum", "all")))
+    cusum_sigma_multiple: float = field(default=2.0, metadata=allow(above=0, at_most=1000))
+    cusum_span_bars: int = field(default=100, metadata=allow(at_least=2, at_most=100_000))
     cost_history_sessions: int = field(
         default=20,
-        metadata=_allow(
+        metadata=allow(
             fixed_because="it is part of the cost convention, and features, labels, simulator and live decisions have "
             "to charge by one history"
         ),
@@ -185,10 +141,10 @@ class SplitSettings:
 
     train_share: float = field(default=0.70, metadata=_A_SHARE)
     val_share: float = field(default=0.15, metadata=_A_SHARE)
-    folds: int = field(default=5, metadata=_allow(at_least=2, at_most=100))
-    purge_bars: int = field(default=60, metadata=_allow(at_least=0, at_most=100_000))
-    embargo_bars: int = field(default=1440, metadata=_allow(at_least=0, at_most=100_000))
-    sessions_min: int = field(default=60, metadata=_allow(at_least=1, at_most=100_000))
+    folds: int = field(default=5, metadata=allow(at_least=2, at_most=100))
+    purge_bars: int = field(default=60, metadata=allow(at_least=0, at_most=100_000))
+    embargo_bars: int = field(default=1440, metadata=allow(at_least=0, at_most=100_000))
+    sessions_min: int = field(default=60, metadata=allow(at_least=1, at_most=100_000))
     early_stop_tail_share: float = field(default=0.15, metadata=_A_SHARE)
 
 
@@ -202,10 +158,17 @@ class AdapterSettings:
         Timeframe whose whole catalogue enters the tabular row.
     tabular_other_minutes : tuple of int
         Timeframes that lend the multi-timeframe subset.
+    sequence_window_bars : int
+        Rows T of a sequence window, in base bars, and what every fold's embargo is extended by: a training row that
+        starts later has no bar of the judged block among its inputs.
+    sequence_outage_minutes_max : int
+        Scheduled session minutes without a bar, between two neighbouring base bars, that a window still crosses.
     """
 
-    tabular_primary_minutes: int = field(default=15, metadata=_allow(one_of=TIMEFRAMES_MINUTES))
-    tabular_other_minutes: tuple[int, ...] = field(default=(5, 30, 60), metadata=_allow(one_of=TIMEFRAMES_MINUTES))
+    tabular_primary_minutes: int = field(default=15, metadata=allow(one_of=TIMEFRAMES_MINUTES))
+    tabular_other_minutes: tuple[int, ...] = field(default=(5, 30, 60), metadata=allow(one_of=TIMEFRAMES_MINUTES))
+    sequence_window_bars: int = field(default=60, metadata=allow(at_least=2, at_most=1000))
+    sequence_outage_minutes_max: int = field(default=30, metadata=allow(at_least=0, at_most=10_000))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,10 +182,15 @@ class ModelSettings:
         and value exist is asked of the model registry by whoever loads the settings for a run.
     seed : int
         Seed of every fit.
+    fit_processes : int
+        Most child processes in which the folds of a model that asks for a process of its own are fitted side by side; 0
+        fits them where the run is. Each holds a model and a scaled copy of the rows. The results are the same bytes, so
+        no digest covers it.
     """
 
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     seed: int = field(default=11, metadata=_A_SEED)
+    fit_processes: int = field(default=2, metadata=allow(at_least=0, at_most=64) | {_IN_DIGEST: False})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -244,11 +212,11 @@ class EvaluationSettings:
     """
 
     thetas: tuple[float, ...] = field(
-        default=(0.0, 0.25, 0.5, 1.0, 2.0), metadata=_allow(at_least=0, at_most=1000, length_min=1)
+        default=(0.0, 0.25, 0.5, 1.0, 2.0), metadata=allow(at_least=0, at_most=1000, length_min=1)
     )
-    resamples: int = field(default=2000, metadata=_allow(at_least=100, at_most=1_000_000))
+    resamples: int = field(default=2000, metadata=allow(at_least=100, at_most=1_000_000))
     confidence: float = field(default=0.95, metadata=_A_SHARE)
-    account_dollars: float = field(default=50_000.0, metadata=_allow(above=0, at_most=10**12))
+    account_dollars: float = field(default=50_000.0, metadata=allow(above=0, at_most=10**12))
     seed: int = field(default=23, metadata=_A_SEED)
 
 
@@ -262,7 +230,45 @@ class DeploymentSettings:
         Minutes replayed through the predictor, in a fresh process, before a bundle is published.
     """
 
-    parity_minutes: int = field(default=2000, metadata=_allow(at_least=1, at_most=1_000_000))
+    parity_minutes: int = field(default=2000, metadata=allow(at_least=1, at_most=1_000_000))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForwardSettings:
+    """The forward period: sessions after the study's end, where champion and challenger meet.
+
+    Attributes
+    ----------
+    sessions_max : int
+        Latest forward sessions that are scored each night.
+    """
+
+    sessions_max: int = field(default=60, metadata=allow(at_least=1, at_most=10_000))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackingSettings:
+    """The log of runs (MLflow). It changes no output, so no output's digest covers it.
+
+    Attributes
+    ----------
+    enabled : bool
+        Whether models, releases and mornings are logged.
+    uri : str
+        Tracking store; empty means ``mlflow/mlflow.db`` in FACTORY_HOME. ``MLFLOW_TRACKING_URI`` in the environment
+        comes before it.
+    curve_points_max : int
+        Most points of one learning curve that are drawn (its first and last round among them); the artifact
+        ``curves.json`` has every round.
+    """
+
+    enabled: bool = field(default=True, metadata=allow())
+    uri: str = field(default="", metadata=allow())
+    curve_points_max: int = field(default=100, metadata=allow(at_least=2, at_most=10_000))
+
+
+TRACKING_SCHEMES = ("http", "https", "sqlite", "postgresql", "mysql", "mssql")
+"""Kinds of tracking stores MLflow keeps runs in; it refuses folders (``file:``)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -278,6 +284,10 @@ class FactorySettings:
     models: ModelSettings = ModelSettings()
     evaluation: EvaluationSettings = EvaluationSettings()
     deployment: DeploymentSettings = DeploymentSettings()
+    forward: ForwardSettings = ForwardSettings()
+    operation: OperationSettings = field(default_factory=OperationSettings)
+    alerts: AlertSettings = field(default_factory=AlertSettings)
+    tracking: TrackingSettings = TrackingSettings()
     barriers: Mapping[str, Mapping[int, Barriers]] = field(
         default_factory=lambda: {
             contract: {h: Barriers(k_up=u, k_down=d, max_bars=m) for h, (u, d, m) in rows.items()}
@@ -310,18 +320,29 @@ class FactorySettings:
         return dataclasses.replace(self, barriers={key.contract: kept})
 
     def digest(self, *sections: str) -> str:
-        """Sha256 over the named sections, in one spelling; identifies the settings an artifact was made with."""
+        """Sha256 over the named sections, in one spelling; identifies the settings an artifact was made with.
+
+        Left out is what only says how the work is shared out and changes no byte of it.
+        """
         chosen = {name: _plain(getattr(self, name)) for name in sections}
         return hashlib.sha256(json.dumps(chosen, sort_keys=True, default=str).encode()).hexdigest()
 
 
 PROFILES: MappingProxyType[str, Mapping[str, Mapping[str, Any]]] = MappingProxyType(
     {
-        "fast": {},
+        "fast": {"models": {"parameters": {"tcn": {"epochs_max": 8, "patience": 3}}}},
         "standard": {"features": {"certificate_cut_points": 100}},
         "full": {"features": {"certificate_cut_points": 200}, "labels": {"events": "all"}},
     }
 )
+
+
+PROFILE_FLOORS: MappingProxyType[str, int] = MappingProxyType({"epochs_max": 6, "patience": 2})
+"""The parameters of models a profile may lower, and the lowest it may set: never widths, layers or windows.
+
+Fewer epochs leave a network at the loss of the class shares, and its fold says nothing about the model. The floors bind
+profiles; a file of the user's may go lower, and then says so itself.
+"""
 
 
 def load_settings(
@@ -349,6 +370,7 @@ def load_settings(
     if profile not in PROFILES:
         raise ConfigurationError(f"profile {profile!r}: expected one of {sorted(PROFILES)}")
     settings = FactorySettings(profile=profile)
+    _refuse_profile(profile)
     for section, changes in PROFILES[profile].items():
         settings = dataclasses.replace(
             settings, **{section: dataclasses.replace(getattr(settings, section), **changes)}
@@ -363,6 +385,21 @@ def load_settings(
         where = overrides_file if overrides_file is not None else f"profile {profile}"
         raise ConfigurationError(f"{where}: " + "; ".join(problems) + ". Nothing was changed; correct the file.")
     return settings
+
+
+def _refuse_profile(profile: str) -> None:
+    """A profile that lowers what it may not, or below its floor, is a defect of this module."""
+    wrong = [
+        f"{model}.{name} = {value}"
+        for model, changes in PROFILES[profile].get("models", {}).get("parameters", {}).items()
+        for name, value in changes.items()
+        if value < PROFILE_FLOORS.get(name, math.inf)
+    ]
+    if wrong:
+        raise ConfigurationError(
+            f"profile {profile!r} sets {', '.join(wrong)}: a profile may set {dict(PROFILE_FLOORS)} or more of these "
+            "parameters and no others"
+        )
 
 
 def _parsed(path: Path) -> dict[str, Any]:
@@ -397,14 +434,16 @@ def _overlay_section(section: _Section, changes: Mapping[str, Any], where: str, 
             continue
         default = getattr(section, key)
         if isinstance(default, Mapping):
-            updated[key] = _tables(value, f"{where[:-1]}.{key}]", problems)
+            rows = _tables(value, f"{where[:-1]}.{key}]", problems)
+            # beside what the profile sets, not instead of it
+            updated[key] = {**default, **{name: {**default.get(name, {}), **rows[name]} for name in rows}}
             continue
         try:
             typed = _typed(value, default)
         except TypeError as problem:
             problems.append(f"{where} {key}: {problem}")
             continue
-        wrong = fields[key].metadata[_ALLOWED].problem(key, typed, default)
+        wrong = fields[key].metadata[ALLOWED].problem(key, typed, default)
         if wrong is None:
             updated[key] = typed
         else:
@@ -415,9 +454,10 @@ def _overlay_section(section: _Section, changes: Mapping[str, Any], where: str, 
 def _typed(value: Any, default: Any) -> Any:
     """A value of the file as the type of its default (of its elements, for a tuple); TypeError names the mismatch."""
     if isinstance(default, tuple):
+        element = default[0] if default else ""  # the tuples that are empty by default are of names
         if not isinstance(value, list):
-            raise TypeError(f"expected a list of {type(default[0]).__name__}, got {value!r}")
-        return tuple(_typed(item, default[0]) for item in value)
+            raise TypeError(f"expected a list of {type(element).__name__}, got {value!r}")
+        return tuple(_typed(item, element) for item in value)
     fits = isinstance(value, int | float if isinstance(default, float) else type(default))
     if not fits or isinstance(value, bool) != isinstance(default, bool):
         raise TypeError(f"expected {type(default).__name__}, got {value!r}")
@@ -491,6 +531,13 @@ def _contradictions(settings: FactorySettings) -> list[str]:
             f"[adapters] expected tabular_other_minutes without the primary {adapters.tabular_primary_minutes}, got "
             f"{list(adapters.tabular_other_minutes)}"
         )
+    scheme = settings.tracking.uri.partition("://")[0].partition("+")[0]
+    if settings.tracking.uri and scheme not in TRACKING_SCHEMES:
+        problems.append(
+            f"[tracking] uri: expected one of {[f'{known}://…' for known in TRACKING_SCHEMES]} or nothing, got "
+            f"{settings.tracking.uri!r}"
+        )
+    problems += alert_contradictions(settings.alerts)
     for contract, rows in settings.barriers.items():
         problems += [
             f"[barriers.{contract}.{horizon}] expected max_bars >= {horizon}, got {chosen.max_bars}"
@@ -502,7 +549,8 @@ def _contradictions(settings: FactorySettings) -> list[str]:
 
 def _plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {f.name: _plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
+        counted = [f.name for f in dataclasses.fields(value) if f.metadata.get(_IN_DIGEST, True)]
+        return {name: _plain(getattr(value, name)) for name in counted}
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     return list(value) if isinstance(value, tuple) else value

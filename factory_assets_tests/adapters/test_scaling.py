@@ -5,12 +5,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from factory_assets.adapters import FittedScaler, ScalerCase, scaler_invariants
 from factory_assets.vocabulary.errors import BadInputError
+from factory_assets.vocabulary.windows import LazyWindows
 
 KINDS = ("robust", "minmax", "none")
 NAMES = ("move", "rsi", "flag")
@@ -65,7 +66,13 @@ def test_columns_without_a_spread_stay_finite():
     assert scaled[-1, 1] == pytest.approx(1 / 0.3, rel=1e-6)
 
 
+_FAR = float(np.finfo(np.float64).max)
+
+
 @settings(max_examples=150, deadline=None)
+# neighbours further apart than the float64 limit: their difference overflowed and the quartile was infinite
+@example(train=np.array([[-_FAR] * 3, [_FAR / 2] * 3]), rows=np.array([[0.0, _FAR, -_FAR]]))
+@example(train=np.array([[-_FAR] * 3, [1e300] * 3, [-_FAR] * 3]), rows=np.array([[_FAR, 1.0, np.nan]]))
 @given(
     arrays(np.float64, st.tuples(st.integers(1, 12), st.just(3)), elements=st.floats(width=64)),
     arrays(np.float64, st.tuples(st.integers(1, 6), st.just(3)), elements=st.floats(width=64)),
@@ -80,6 +87,17 @@ def test_output_is_finite_and_bounded_and_json_keeps_every_bit(train, rows):
     assert again == scaler
     assert again.to_json() == text
     assert np.array_equal(again.transform(rows), scaled)
+
+
+def test_quartiles_of_values_a_float64_limit_apart():
+    # sorted -8, -4, 4, 8 (x 2^1020): places .75, 1.5 and 2.25 lie a quarter, half and a quarter between neighbours
+    train = np.array([[8.0], [-8.0], [4.0], [-4.0]]) * 2.0**1020
+    scaler = FittedScaler.fit(np.repeat(train, 3, axis=1), KINDS, NAMES)
+    assert scaler.fill == (0.0, 0.0, 0.0)
+    assert scaler.center == (0.0, -(2.0**1023), 0.0)
+    # -5 and 5 (x 2^1020) are the quartiles, 10 the range between them
+    assert scaler.scale[0] == 10 * 2.0**1020
+    assert scaler.transform(np.repeat(train, 3, axis=1))[:, 0] == pytest.approx([0.8, -0.8, 0.4, -0.4])
 
 
 def test_row_order_of_the_training_part_does_not_matter():
@@ -164,3 +182,42 @@ def test_no_scaler_or_no_row_outside_proves_nothing():
     case = _case(lambda rows: FittedScaler.fit(rows, KINDS, NAMES), values, np.arange(300))
     assert not scaler_invariants([case], values)[0].passed
     assert [verdict.passed for verdict in scaler_invariants([], values)] == [False, False]
+
+
+def _windows():
+    """Four windows of three rows: rows 0 and 7 are in none, 5 and 6 in two; the first two lack history."""
+    store = np.array([[900.0, 900], [1, 10], [2, np.nan], [3, 30], [4, 40], [5, 50], [6, 60], [800, 800]], np.float32)
+    last, first = np.array([1, 2, 5, 6]), np.array([1, 1, 4, 5])
+    return LazyWindows(store=store, last=last, first=first, length=3, pad=np.full(2, np.nan, np.float32))
+
+
+def test_windows_are_fitted_on_each_row_they_show_once():
+    windows = _windows()
+    scaler = FittedScaler.fit(windows, ("robust", "minmax"), ("a", "b"))
+    # rows 1, 2, 4, 5 and 6: values 1 2 4 5 6, and 10 40 50 60 with one missing
+    assert scaler == FittedScaler.fit(windows.store[[1, 2, 4, 5, 6]], ("robust", "minmax"), ("a", "b"))
+    assert (scaler.center, scaler.scale, scaler.fill) == ((4.0, 10.0), (3.0, 50.0), (4.0, 45.0))
+
+
+def test_windows_are_scaled_lazily_and_show_the_median_where_they_have_no_row():
+    windows = _windows()
+    scaler = FittedScaler.fit(windows, ("robust", "minmax"), ("a", "b"))
+    scaled = scaler.transform(windows)
+    assert isinstance(scaled, LazyWindows)
+    assert scaled.store.flags["C_CONTIGUOUS"]
+    assert scaled.store.tolist() == scaler.transform(windows.store).tolist()
+    shown = np.asarray(scaled)
+    assert shown.dtype == np.float32
+    # two steps before history, then row 1; the median of b is 45 = 10 + 0.7 x 50
+    np.testing.assert_allclose(shown[0], [[0, 0.7], [0, 0.7], [-1, 0]], rtol=1e-6)
+    np.testing.assert_allclose(shown[1], [[0, 0.7], [-1, 0], [-2 / 3, 0.7]], rtol=1e-6)
+    np.testing.assert_allclose(shown[2], [[0, 0.7], [0, 0.6], [1 / 3, 0.8]], rtol=1e-6)
+    by_window = [scaler.transform(window) for window in windows.materialised()]
+    assert np.array_equal(shown, np.stack(by_window))
+
+
+def test_windows_that_show_nothing_are_refused():
+    with pytest.raises(BadInputError, match=r"shape \(0, 2\)"):
+        FittedScaler.fit(_windows()[:0], ("robust", "minmax"), ("a", "b"))
+    with pytest.raises(BadInputError, match="fitted on 3 columns"):
+        FittedScaler.fit(np.zeros((4, 3)), KINDS, NAMES).transform(_windows())

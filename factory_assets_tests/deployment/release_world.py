@@ -1,5 +1,6 @@
 """A small simulated market taken all the way to a release, by the batch functions."""
 
+import dataclasses
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
@@ -7,13 +8,15 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from factory_assets.adapters import build_tabular, column_name, container_of
-from factory_assets.deployment import Release, batch_rows
+from factory_assets.adapters import build_tabular, container_of
+from factory_assets.adapters.sequence import window_index, windows_of
+from factory_assets.deployment import BatchRows, Release, SequenceInput, batch_rows
 from factory_assets.features import catalogue, compute
-from factory_assets.features.pools import tabular_pool
+from factory_assets.features.pools import sequence_pool, tabular_pool
 from factory_assets.labels import label_decisions, normalised
 from factory_assets.market import SessionCalendar, build_canonical, build_ladder, simulate
 from factory_assets.models import create
+from factory_assets.models.registry import entry
 from factory_assets.splits.study import open_study
 from factory_assets.stacking import FittedMeta, fit_member, meta_inputs
 from factory_assets.vocabulary.frames import dates_days, times_us
@@ -26,6 +29,7 @@ SESSIONS = 80
 # differ by its ratio; the one of March 2023 lies in val.
 FIRST_DATE = date(2022, 12, 5)
 SMALL = {"lightgbm": {"num_iterations": 40}, "logistic": {}}
+WINDOW_BARS = 24
 
 
 @dataclass(frozen=True)
@@ -39,11 +43,12 @@ class ReleaseWorld:
     features: dict
     labels: pd.DataFrame
     release: Release
-    batch: pd.DataFrame
+    batch: BatchRows
 
 
 @cache
-def release_world(seed=4):
+def release_world(seed=4, window_bars=WINDOW_BARS, epochs=1, channels=8):
+    """The world and a release with members of both adapters."""
     settings, product = FactorySettings(), instrument(CONTRACT)
     calendar = SessionCalendar.of(product)
     raw = simulate("planted", seed, SESSIONS, FIRST_DATE)
@@ -51,15 +56,20 @@ def release_world(seed=4):
     sessions = calendar.covering(times_us(canonical.bars["open_time"]), pad_days=14)
     ladder = build_ladder(canonical.bars, sessions)
     pool = tabular_pool(settings.adapters.tabular_primary_minutes, settings.adapters.tabular_other_minutes)
-    features = {m: compute(ladder[m].assign(contract=CONTRACT), names, minutes=m) for m, names in pool.items()}
+    sequence = SequenceInput(minutes=5, names=sequence_pool(), window_bars=window_bars, outage_minutes_max=30)
+    names = {**pool, 5: sequence.names}
+    features = {m: compute(ladder[m].assign(contract=CONTRACT), names[m], minutes=m) for m in pool}
     barriers = settings.barriers_of(CONTRACT, HORIZON)
     labels = label_decisions(ladder[5], ladder[1], sessions, product, barriers, settings.labels, HORIZON)
     days, counts = np.unique(dates_days(canonical.bars["trade_date"]), return_counts=True)
     study = open_study(
         CONTRACT, days, settings.splits, lambda: datetime(2026, 1, 1, tzinfo=UTC), session_bars=counts // 5
     )
-    train = _train(labels, features, pool, study.train_last_day)
-    release = _release(train, pool, barriers, settings, study, sessions.base_clock_us())
+    clock_us = sessions.base_clock_us()
+    tabular = _train(labels, features, pool, study.train_last_day)
+    containers = {"tabular": tabular, "sequence": _windowed(tabular, features[5], sequence, clock_us)}
+    params = {**SMALL, "tcn": {"epochs_max": epochs, "channels": channels}}
+    release = _release(containers, pool, sequence, barriers, settings, study, clock_us, params)
     return ReleaseWorld(
         raw=raw,
         canonical=canonical.bars,
@@ -78,17 +88,25 @@ def _train(labels, features, pool, last_day):
     return container_of(rows, sample, normalised(sample["uniqueness"].to_numpy()))
 
 
-def _release(train, pool, barriers, settings, study, clock_us):
+def _windowed(tabular, features, sequence, clock_us):
+    last, first = window_index(
+        tabular.decision_us,
+        times_us(features["close_time"]),
+        clock_us,
+        window_bars=sequence.window_bars,
+        outage_minutes_max=sequence.outage_minutes_max,
+    )
+    windows = windows_of(features, sequence.names, last, first, window_bars=sequence.window_bars)
+    return dataclasses.replace(tabular, features=windows, feature_names=sequence.names)
+
+
+def _release(containers, pool, sequence, barriers, settings, study, clock_us, params):
     scaling = {spec.name: spec.scaling for spec in catalogue()}
-    kinds = [scaling[name] for names in pool.values() for name in names]
-    assert tuple(column_name(n, m) for m, names in pool.items() for n in names) == train.feature_names
-    members = {
-        name: fit_member(name, params, train, kinds, settings=settings.splits, clock_us=clock_us, seed=11)
-        for name, params in SMALL.items()
-    }
-    probabilities = {name: member.predict_proba(train.features) for name, member in members.items()}
-    names = tuple(sorted(members))
-    meta = create("logistic_meta", seed=11).fit(meta_inputs(probabilities, names), train.label)
+    members = {}
+    for name, changes in params.items():
+        train = containers[entry(name).adapter]
+        kinds = [scaling[column.split("__")[0]] for column in train.feature_names]
+        members[name] = fit_member(name, changes, train, kinds, settings=settings.splits, clock_us=clock_us, seed=11)
     return Release(
         contract=CONTRACT,
         horizon=HORIZON,
@@ -96,8 +114,9 @@ def _release(train, pool, barriers, settings, study, clock_us):
         labels=settings.labels,
         market=settings.market,
         pool=pool,
+        sequence=sequence if "tcn" in members else None,
         members=members,
-        meta=FittedMeta(base_names=names, model=meta),
+        meta=_meta(members, containers),
         theta=0.25,
         m0_long=0.05,
         m0_short=-0.04,
@@ -105,4 +124,26 @@ def _release(train, pool, barriers, settings, study, clock_us):
         inputs={"tabular": "0" * 64},
         metrics={"net_pnl_dollars": 12.5, "trades": 31},
         profile="fast",
+    )
+
+
+def _meta(members, containers):
+    inputs = {adapter: train.features for adapter, train in containers.items()}
+    said = {name: member.predict_proba(inputs[member.model.entry.adapter]) for name, member in members.items()}
+    names = tuple(sorted(members))
+    meta = create("logistic_meta", seed=11).fit(meta_inputs(said, names), containers["tabular"].label)
+    return FittedMeta(base_names=names, model=meta)
+
+
+def without_windows(world):
+    """A release of the tabular members alone; its meta is fitted on what they say of the batch rows."""
+    members = {name: m for name, m in world.release.members.items() if m.model.entry.adapter == "tabular"}
+    rows = world.labels["event"].to_numpy()
+    said = world.batch.take(rows)
+    names = tuple(sorted(members))
+    probabilities = {name: member.predict_proba(said.inputs["tabular"]) for name, member in members.items()}
+    label = world.labels.loc[rows, "label"].to_numpy().astype(np.int8)
+    meta = create("logistic_meta", seed=11).fit(meta_inputs(probabilities, names), label)
+    return dataclasses.replace(
+        world.release, members=members, sequence=None, meta=FittedMeta(base_names=names, model=meta)
     )

@@ -5,6 +5,8 @@ import hashlib
 import json
 import os
 import shutil
+import subprocess
+import sys
 from datetime import timedelta
 
 import numpy as np
@@ -12,10 +14,11 @@ import pytest
 
 from factory_assets.deployment import bundle as bundle_module
 from factory_assets.deployment import load_bundle, write_bundle
-from factory_assets.deployment.golden import golden_rows
+from factory_assets.deployment.golden import golden_differences, golden_file, golden_inputs, tolerances
 from factory_assets.stacking import FittedMember
 from factory_assets.vocabulary.errors import BadInputError, IntegrityError
 from factory_assets_tests.deployment.conftest import NOW
+from factory_assets_tests.deployment.release_world import WINDOW_BARS, without_windows
 
 FILES = {
     "config.json",
@@ -24,12 +27,16 @@ FILES = {
     "manifest.json",
     "scalers/lightgbm.json",
     "scalers/logistic.json",
+    "scalers/tcn.json",
     "models/lightgbm/member.json",
     "models/lightgbm/model.json",
     "models/lightgbm/booster.txt",
     "models/logistic/member.json",
     "models/logistic/model.json",
     "models/logistic/coefficients.json",
+    "models/tcn/member.json",
+    "models/tcn/model.json",
+    "models/tcn/network.safetensors",
     "ensemble/meta.json",
     "ensemble/model.json",
     "ensemble/coefficients.json",
@@ -83,8 +90,10 @@ def test_loaded_release_is_the_written_one(world, bundle):
         dict(release.inputs),
         dict(release.metrics),
     )
-    rows = world.batch[list(release.columns)].to_numpy(dtype=np.float32)[-500:]
-    np.testing.assert_array_equal(loaded.probabilities(rows), release.probabilities(rows))
+    assert loaded.sequence == release.sequence
+    inputs = world.batch.take(np.arange(len(world.batch))[-500:]).inputs
+    assert {*inputs} == {"tabular", "sequence"}
+    np.testing.assert_array_equal(loaded.probabilities(inputs), release.probabilities(inputs))
 
 
 def test_a_metric_without_a_value_is_none(world, tmp_path):
@@ -93,14 +102,66 @@ def test_a_metric_without_a_value_is_none(world, tmp_path):
     assert dict(loaded.metrics) == {"sharpe": None, "trades": 0}
 
 
-def test_golden_rows_try_masked_cells(world):
-    rows = golden_rows(world.release)
-    masked = np.isnan(rows)
-    assert masked[1].all()
-    assert not masked[0].any()
-    assert 0.05 < masked[2:].mean() < 0.15
-    spread = world.release.probabilities(rows)
-    assert np.ptp(spread[:, 2]) > 0.01  # rows that all give one answer would not tell models apart
+def test_golden_inputs_try_masked_cells_and_cut_windows(world):
+    inputs = golden_inputs(world.release)
+    windows = inputs["sequence"]
+    assert windows.shape == (24, WINDOW_BARS, len(world.release.sequence.names))
+    assert (windows.last - windows.first + 1)[:4].tolist() == [WINDOW_BARS // 2, 1, WINDOW_BARS, WINDOW_BARS // 2]
+    for rows in (inputs["tabular"], windows.store):
+        masked = np.isnan(rows)
+        assert masked[1].all()
+        assert not masked[0].any()
+        assert 0.05 < masked[2:].mean() < 0.15
+    for said in world.release.member_probabilities(inputs).values():
+        assert np.ptp(said[:, 2]) > 0.01  # inputs that all give one answer would not tell models apart
+
+
+def test_golden_tolerance_follows_the_declared_determinism(world):
+    assert tolerances(world.release) == {"lightgbm": 1e-12, "logistic": 1e-12, "tcn": 1e-5, "stack": 1e-5}
+    assert tolerances(without_windows(world))["stack"] == 1e-12
+    kept = golden_file(world.release)
+    assert set(golden_differences(world.release, kept).values()) == {0.0}
+    moved = json.loads(kept)
+    moved["members"]["logistic"][3][0] += 1e-9
+    found = golden_differences(world.release, json.dumps(moved).encode())
+    assert found["logistic"] == pytest.approx(1e-9, rel=1e-6)
+    assert (found["tcn"], found["stack"]) == (0.0, 0.0)
+
+
+def test_a_small_error_of_a_bitwise_member_is_refused_beside_a_looser_one(bundle, tmp_path):
+    """The network's tolerance is its own: nobody else's outputs may be a hundred-millionth off."""
+    folder = copied(bundle, tmp_path)
+    golden = json.loads((folder / "golden.json").read_bytes())
+    for name, refused in (("tcn", False), ("logistic", True)):
+        changed = json.loads(json.dumps(golden))
+        changed["members"][name][5][1] += 1e-8
+        (folder / "golden.json").write_text(json.dumps(changed))
+        rehash(folder)
+        if refused:
+            with pytest.raises(IntegrityError, match="logistic by 1e-08, limit 1e-12"):
+                load_bundle(folder)
+        else:
+            load_bundle(folder)
+
+
+def test_a_bundle_of_tabular_members_has_no_windows(world, tmp_path):
+    release = without_windows(world)
+    folder, digest = write_bundle(release, tmp_path, clock=lambda: NOW, code_version="test")
+    assert names_below(folder) == {name for name in FILES if "tcn" not in name}
+    assert json.loads((folder / "config.json").read_bytes())["sequence"] is None
+    loaded = load_bundle(folder, digest)
+    assert loaded.sequence is None
+    inputs = world.batch.inputs
+    np.testing.assert_array_equal(loaded.probabilities(inputs), release.probabilities(inputs))
+
+
+def test_torch_is_loaded_only_by_a_bundle_that_needs_it(world, bundle, tmp_path):
+    folder, _ = write_bundle(without_windows(world), tmp_path, clock=lambda: NOW, code_version="test")
+    code = "import sys; from factory_assets.deployment import Predictor; Predictor.load(sys.argv[1])"
+    code += "; print('torch' in sys.modules)"
+    for path, loaded in ((folder, "False"), (bundle[0], "True")):
+        ended = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+        assert ended.stdout.split() == [loaded]
 
 
 @pytest.mark.parametrize("name", sorted(FILES))
@@ -130,6 +191,14 @@ def unlisted(folder):
 
 def unlisted_code(folder):
     (folder / "models/run.py").write_text("raise SystemExit")
+
+
+def unlisted_tensors(folder):
+    shutil.copy(folder / "models/tcn/network.safetensors", folder / "models/lightgbm/network.safetensors")
+
+
+def pickled_tensors(folder):
+    (folder / "models/tcn/network.pt").write_bytes(b"\x80\x04.")
 
 
 def hidden(folder):
@@ -173,11 +242,11 @@ def nested_manifest(folder):
 
 
 def manifest_without_files(folder):
-    (folder / "manifest.json").write_bytes(b'{\n "format": 1\n}\n')
+    (folder / "manifest.json").write_bytes(b'{\n "format": 2\n}\n')
 
 
 def other_format(folder):
-    data = (folder / "manifest.json").read_bytes().replace(b'"format": 1', b'"format": 2')
+    data = (folder / "manifest.json").read_bytes().replace(b'"format": 2', b'"format": 1')
     (folder / "manifest.json").write_bytes(data)
 
 
@@ -193,8 +262,8 @@ def swapped(folder):
 
 
 TAMPERINGS = (
-    unlisted, unlisted_code, hidden, linked_file, linked_folder, pipe, dotdot, absolute, nested_manifest,
-    manifest_without_files, other_format, respelled, swapped,
+    unlisted, unlisted_code, unlisted_tensors, pickled_tensors, hidden, linked_file, linked_folder, pipe, dotdot,
+    absolute, nested_manifest, manifest_without_files, other_format, respelled, swapped,
 )  # fmt: skip
 
 
@@ -241,11 +310,21 @@ def test_rehashed_bundle_is_refused_by_digest_and_by_name(bundle, tmp_path):
     ("name", "old", "new"),
     [
         ("golden.json", b'"stack": [[0.', b'"stack": [[1.'),
-        ("golden.json", b'"inputs": [[', b'"inputs": [["x", '),
+        ("golden.json", b'"tabular": [[', b'"tabular": [["x", '),
+        ("golden.json", b'"store": [[', b'"store": [[1.0, '),
+        ("golden.json", b'"last": [23', b'"last": [230'),
+        ("golden.json", b'"first": [', b'"first": [0, '),
+        ("golden.json", b'"sequence": {', b'"other": {}, "sequence": {'),
         ("config.json", b'"horizon": 20', b'"horizon": 21'),
         ("config.json", b'"theta": 0.25', b'"theta": NaN'),
         ("config.json", b'"profile"', b'"profiles"'),
         ("config.json", b'"k_up"', b'"k_upper"'),
+        ("config.json", b'"window_bars": 24', b'"window_bars": 25'),
+        ("config.json", b'"outage_minutes_max": 30', b'"outage_minutes_max": -1'),
+        ("config.json", b'"outage_minutes_max"', b'"outage_minutes"'),
+        ("config.json", b'"minutes": 5', b'"minutes": 15'),
+        ("config.json", b'"log_return_1"', b'"log_return_0"'),
+        ("models/tcn/model.json", b'"tcn"', b'"logistic"'),
         ("config.json", b'"contract": "SIM"', b'"contract": "MES"'),
         ("feature_columns.json", b'"rsi_14"', b'"rsi_41"'),
         ("feature_columns.json", b'"rsi_14"', b'"rsi_21"'),
@@ -346,8 +425,25 @@ def test_no_such_folder(tmp_path, bundle):
         ({"pool": {}}, "empty pool"),
         ({"members": {}}, "members"),
         ({"contract": "MES"}, "a study of SIM"),
+        ({"sequence": None}, "member 'tcn' reads 'sequence', which this release does not have"),
     ],
 )
 def test_release_of_parts_that_do_not_fit(world, change, message):
     with pytest.raises(BadInputError, match=message):
         dataclasses.replace(world.release, **change)
+
+
+def test_release_members_have_to_fit_the_windows_they_read(world):
+    release, sequence = world.release, world.release.sequence
+    other = (*sequence.names[1:], sequence.names[0])
+    with pytest.raises(BadInputError, match="member 'tcn' reads other columns than the 99"):
+        dataclasses.replace(release, sequence=dataclasses.replace(sequence, names=other))
+    with pytest.raises(BadInputError, match=r"samples of \(24, 99\), expected \(25, 99\)"):
+        dataclasses.replace(release, sequence=dataclasses.replace(sequence, window_bars=25))
+    with pytest.raises(BadInputError, match="an input 'sequence' that no member reads"):
+        dataclasses.replace(without_windows(world), sequence=sequence)
+    for change in ({"minutes": 15}, {"names": ()}, {"window_bars": 0}, {"outage_minutes_max": -1}):
+        with pytest.raises(BadInputError, match="sequence input: "):
+            dataclasses.replace(sequence, **change)
+    assert release.reads[5] == (*release.pool[5], *(name for name in sequence.names if name not in release.pool[5]))
+    assert release.reads[15] == release.pool[15]

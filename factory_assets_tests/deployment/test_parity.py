@@ -31,7 +31,7 @@ def proof(world, bundle):
         return kept[-1]
 
     last_day = Study.from_json(world.release.study).val_last_day
-    batch = world.batch[dates_days(world.batch["trade_date"]) <= last_day].reset_index(drop=True)
+    batch = world.batch.take(dates_days(world.batch.frame["trade_date"]) <= last_day)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(parity, "replay_in_fresh_process", keeping)
         verdicts = prove_release(bundle[0], world.release, world.raw, batch, parity_minutes=MINUTES)
@@ -51,6 +51,8 @@ def test_a_fresh_process_equals_batch_over_a_roll(world, proof):
     assert 0 < details["late"] < 0.1 * details["decisions"]
     assert details["features_equal_to_the_bit_share"] > 0.999
     assert details["features_max_difference"] < 1e-7
+    assert details["windows_equal_to_the_bit_share"] > 0.999
+    assert details["windows_max_difference"] < 1e-7
     assert details["probabilities_max_difference"] < 1e-9
     assert {row["expiry"] for row in replay.predictions} == {"SIMH3", "SIMM3"}
     val_end = pd.Timestamp(Study.from_json(world.release.study).val_last_day + 1, unit="D", tz="UTC")
@@ -59,12 +61,13 @@ def test_a_fresh_process_equals_batch_over_a_roll(world, proof):
 
 def verdict_of(proof, world, change=None, batch_change=None, **options):
     _, replay, batch, front_us = proof
-    predictions = copy.deepcopy(replay.predictions)
+    predictions = [{**copy.deepcopy(row), "place": place} for place, row in enumerate(replay.predictions)]
     if change is not None:
         predictions = change(predictions) or predictions
     if batch_change is not None:
-        batch = batch_change(batch.copy())
-    changed = FreshReplay(predictions=predictions, left_behind=options.pop("left_behind", ()))
+        batch = batch_change(dataclasses.replace(batch, frame=batch.frame.copy()))
+    windows = options.pop("windows", replay.windows)[[row["place"] for row in predictions]]
+    changed = FreshReplay(predictions=predictions, windows=windows, left_behind=options.pop("left_behind", ()))
     return parity_verdict(changed, batch, world.release, front_us, **options)
 
 
@@ -115,9 +118,26 @@ def test_parity_fails_on_other_grounds(proof, world):
     left = verdict_of(proof, world, left_behind=("store/x",))
     assert not left.passed
     assert "store/x" in left.summary
-    empty = verdict_of(proof, world, batch_change=lambda batch: batch[:0])
+    empty = verdict_of(proof, world, batch_change=lambda batch: batch.take(np.arange(0)))
     assert not empty.passed
     assert empty.details["decisions"] == 0
+
+
+def test_parity_fails_on_one_cell_of_one_window(proof, world):
+    for value in (np.float32(2.0), np.float32("nan")):
+        windows = proof[1].windows.copy()
+        place = np.flatnonzero(np.isfinite(windows[100, 0]))[7]
+        windows[100, 0, place] += value
+        verdict = verdict_of(proof, world, windows=windows)
+        assert not verdict.passed
+        assert "1 windows (first at " in verdict.summary
+        assert verdict.details["features_max_difference"] < 1e-7
+
+
+def test_windows_of_another_shape_are_refused(proof, world, tmp_path):
+    proof[1].windows[:, 1:].tofile(tmp_path / "windows.bin")
+    with pytest.raises(BadInputError, match=r"expected shape \(\d+, 24, 99\)"):
+        parity._windows(tmp_path / "windows.bin", world.release, len(proof[1].windows))
 
 
 def test_cold_decisions_count_only_where_history_begins(proof, world):
@@ -136,8 +156,8 @@ def test_a_split_tie_is_told_from_a_wrong_probability(proof, world):
 
     def shifted(rows):
         def change(batch):
-            place = batch.index[-np.asarray(rows) - 30]
-            batch.loc[place, "p_up"] += 1e-3
+            place = batch.frame.index[-np.asarray(rows) - 30]
+            batch.frame.loc[place, "p_up"] += 1e-3
             return batch
 
         return change
@@ -196,7 +216,7 @@ def test_bundle_verdict_sees_each_fault(world, bundle, tmp_path):
 def test_fresh_process_refuses_and_says_why(world, bundle):
     minutes = world.raw.iloc[:50]
     with pytest.raises(BadInputError, match="IntegrityError"):
-        replay_in_fresh_process(bundle[0], minutes, expected_digest="0" * 64)
+        replay_in_fresh_process(bundle[0], minutes, world.release, expected_digest="0" * 64)
     with pytest.raises(BadInputError, match="at least 1"):
         prove_release(bundle[0], world.release, world.raw, world.batch, parity_minutes=0)
     with pytest.raises(BadInputError, match="no minute in or before val"):

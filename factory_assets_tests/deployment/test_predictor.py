@@ -9,12 +9,10 @@ import pytest
 
 from factory_assets.deployment import Minute, Predictor, batch_rows
 from factory_assets.deployment.replay import replay_minutes
-from factory_assets.features import compute
-from factory_assets.labels import label_decisions
-from factory_assets.market import SessionCalendar, build_canonical, build_ladder
+from factory_assets.market import SessionCalendar, build_canonical
 from factory_assets.vocabulary.errors import BadInputError, ForeignContractError, NaiveTimestampError
-from factory_assets.vocabulary.frames import times_us
 from factory_assets.vocabulary.instruments import instrument
+from factory_assets_tests.deployment.release_world import WINDOW_BARS, without_windows
 
 MINUTE = pd.Timedelta(minutes=1)
 
@@ -37,14 +35,15 @@ def started(world, until, since="2022-12-12T00:00"):
 def assert_equals_batch(predictions, batch, release, *, sides_skipped=()):
     """Every quantity of every prediction; the batch rows of the same decisions."""
     assert predictions
-    rows = batch.set_index("decision_time").loc[[p.decision_time for p in predictions]]
-    features = np.array([p.features for p in predictions])
-    expected = rows[list(release.columns)].to_numpy(dtype=np.float32)
-    np.testing.assert_array_equal(np.isnan(features), np.isnan(expected))
-    known = np.nan_to_num(np.abs(expected))
-    size = np.maximum(np.maximum(known.mean(axis=0), known), 1e-30)
-    assert np.nanmax(np.abs(features - expected) / size) < 1e-6
-    assert np.mean((features == expected) | np.isnan(expected)) > 0.999
+    places = pd.Index(batch.frame["decision_time"]).get_indexer([p.decision_time for p in predictions])
+    assert (places >= 0).all()
+    compared = batch.take(places)
+    rows = compared.frame
+    assert_cells_equal(np.array([p.features for p in predictions]), compared.inputs["tabular"])
+    if release.sequence is None:
+        assert all(p.window is None for p in predictions)
+    else:
+        assert_cells_equal(np.array([p.window for p in predictions]), compared.windows.materialised())
     for name, own in (("p_down", "p_down"), ("p_flat", "p_flat"), ("p_up", "p_up"), ("ev_long", "ev_long")):
         np.testing.assert_allclose([getattr(p, own) for p in predictions], rows[name], atol=1e-6, rtol=0, err_msg=name)
     np.testing.assert_allclose([p.atr_points for p in predictions], rows["atr"], rtol=1e-9)
@@ -56,8 +55,18 @@ def assert_equals_batch(predictions, batch, release, *, sides_skipped=()):
     assert all(p.warm for p in predictions)
 
 
+def assert_cells_equal(found, expected):
+    """Same cells masked, all within 1e-6 of their size, nearly all to the bit."""
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(expected))
+    known = np.nan_to_num(np.abs(expected))
+    mean = known.reshape(-1, known.shape[-1]).mean(axis=0)
+    size = np.maximum(np.maximum(mean, known), 1e-30)
+    assert np.nanmax(np.abs(found - expected) / size) < 1e-6
+    assert np.mean((found == expected) | np.isnan(expected)) > 0.999
+
+
 def decisions_between(batch, first, last):
-    times = batch["decision_time"]
+    times = batch.frame["decision_time"]
     return times[(times > at(first)) & (times <= at(last))]
 
 
@@ -75,6 +84,17 @@ def test_equals_batch_across_a_roll(world):
     assert_equals_batch(found, world.batch, world.release)
 
 
+def test_a_release_without_windows_still_works(world):
+    release = without_windows(world)
+    batch = batch_rows(release, world.labels, world.features)
+    assert batch.windows is None
+    predictor = Predictor(release)
+    predictor.warm_up(between(world.raw, "2022-12-12T00:00", "2023-03-09T19:20"))
+    found = list(replay_minutes(predictor, between(world.raw, "2023-03-09T19:20", "2023-03-09T22:00")))
+    assert len(found) > 30
+    assert_equals_batch(found, batch, release)
+
+
 def test_equals_batch_across_a_holiday(world):
     """Friday's close, the weekend, and the session of Presidents' Day that ends at noon."""
     predictor = started(world, "2023-02-17T21:00")
@@ -90,27 +110,6 @@ def test_equals_batch_across_a_holiday(world):
     assert_equals_batch(found, world.batch, world.release)
 
 
-@pytest.fixture(scope="module")
-def thinned(world):
-    """The world without some minutes of the front month, and its batch rows, from the pipeline run anew."""
-    product, calendar = instrument("SIM"), SessionCalendar.of(instrument("SIM"))
-    raw = world.raw
-    rng = np.random.default_rng(5)
-    inside = (raw["open_time"] >= at("2023-03-07T00:00")) & (raw["open_time"] < at("2023-03-07T04:00"))
-    gone = inside & (rng.random(len(raw)) < 0.3)
-    # A whole base bar, and after it all but the last minute of the next: one minute then ends two base bars.
-    gone |= (raw["open_time"] >= at("2023-03-07T02:04")) & (raw["open_time"] < at("2023-03-07T02:14"))
-    gone &= ~((raw["open_time"] == at("2023-03-07T02:03")) | (raw["open_time"] == at("2023-03-07T02:14")))
-    raw = raw[~gone].reset_index(drop=True)
-    canonical = build_canonical(raw, product, calendar, world.release.market)
-    sessions = calendar.covering(times_us(canonical.bars["open_time"]), pad_days=14)
-    ladder = build_ladder(canonical.bars, sessions)
-    release = world.release
-    features = {m: compute(ladder[m].assign(contract="SIM"), n, minutes=m) for m, n in release.pool.items()}
-    labels = label_decisions(ladder[5], ladder[1], sessions, product, release.barriers, release.labels, 20)
-    return raw, canonical.bars, batch_rows(release, labels, features)
-
-
 def test_missing_minutes_make_late_decisions(world, thinned):
     raw, canonical, batch = thinned
     predictor = Predictor(world.release)
@@ -123,6 +122,10 @@ def test_missing_minutes_make_late_decisions(world, thinned):
     assert late == [time for time in expected if time - MINUTE not in last_minutes]
     assert 5 < len(late) < len(found) / 2
     assert_equals_batch(found, batch, world.release)
+    shown = {p.decision_time: np.isfinite(p.window).any(axis=1).sum() for p in found}
+    # Nothing before the 40 minutes; across the 30 (one bar before, eight after) as if they had been closed.
+    assert (shown[at("2023-03-07T02:40")], shown[at("2023-03-07T03:25")]) == (WINDOW_BARS, 1)
+    assert (shown[at("2023-03-07T04:00")], shown[at("2023-03-07T04:30")]) == (2, 8)
 
 
 def test_one_minute_that_ends_two_base_bars_gives_both(world, thinned):

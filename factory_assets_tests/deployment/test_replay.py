@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -33,7 +34,7 @@ FROM = pd.Timestamp("2023-01-05T23:00Z").to_pydatetime()
 def test_files_of_both_kinds_give_the_same_predictions(world, bundle, bars):
     found = replay_file(bundle[0], bars / "bars.parquet", bundle[1], decide_from=FROM)
     assert found == replay_file(bundle[0], bars / "bars.csv", decide_from=FROM)
-    times = world.batch["decision_time"]
+    times = world.batch.frame["decision_time"]
     expected = times[(times > FROM) & (times <= pd.Timestamp("2023-01-05T23:40Z"))]
     assert [row["decision_time"] for row in found] == [time.isoformat() for time in expected]
     assert all(abs(row["p_down"] + row["p_flat"] + row["p_up"] - 1.0) < 1e-9 for row in found)
@@ -165,9 +166,14 @@ def test_update_refuses_what_is_neither_a_minute_nor_a_mapping(world):
 
 
 def test_score_needs_the_release_columns(world):
-    rows = world.batch.iloc[-20:]
-    found = score(world.release, rows)
+    batch = world.batch.take(np.arange(len(world.batch))[-20:])
+    rows = batch.frame
+    found = score(world.release, rows, batch.windows)
     assert list(found.columns) == ["decision_time", "p_down", "p_flat", "p_up"]
-    pd.testing.assert_frame_equal(found, rows[list(found.columns)].reset_index(drop=True))
+    pd.testing.assert_frame_equal(found, rows[list(found.columns)])
     with pytest.raises(BadInputError, match="rsi_14__5min"):
-        score(world.release, rows.drop(columns="rsi_14__5min"))
+        score(world.release, rows.drop(columns="rsi_14__5min"), batch.windows)
+    with pytest.raises(BadInputError, match=r"\{'tabular': 20\}; expected .*'sequence'"):
+        score(world.release, rows)
+    with pytest.raises(BadInputError, match=r"\{'sequence': 19, 'tabular': 20\}"):
+        score(world.release, rows, batch.windows[1:])

@@ -309,15 +309,18 @@ def test_too_little_history_says_how_many_sessions_are_lacking(home):
     answer = factory("run", "--contract", "SIM", "--horizon", "20")
     assert answer.code == 2, answer.err
     assert answer.err.count("factory: ") == 1, answer.err
-    said = re.search(r"20 sessions have bars, at least (\d+) are needed .* (\d+) are lacking", answer.message)
+    said = re.search(r"20 closed sessions have bars, at least (\d+) are needed .* (\d+) are lacking", answer.message)
     assert said
     assert int(said[1]) - 20 == int(said[2])
     assert int(said[1]) >= 60
     assert "Traceback" not in answer.err
     after = snapshot(home, without=["dagster", "locks"])
     made = {name.split("/")[1] for name in after if name.startswith("store/")}
-    assert made == {"market", "features"}
-    assert not [name for name in after if name.startswith(("studies", "reports", "releases"))]
+    assert made == {"market", "features", "study", "labels"}
+    assert [name for name in after if name.startswith("studies/") and not name.endswith(".lock")] == [
+        "studies/SIM.labelled.jsonl"
+    ]
+    assert not [name for name in after if name.startswith(("reports", "releases"))]
 
 
 def test_lists_parse_as_json(home):

@@ -92,7 +92,7 @@ def test_a_file_where_a_folder_belongs_is_a_damaged_row(home, damage):
     else:
         partition.rmdir()
         partition.write_text("a plain file")
-    (row,) = json.loads(factory("status", "--json").out)
+    (row,) = json.loads(factory("status", "--assets", "--json").out)
     assert (row["partition"], row["state"]) == ("SIM|20", "damaged")
     assert "Move away what lies there" in row["why"]
     answer = factory("validate", "--json")

@@ -157,7 +157,12 @@ def test_sql_answers_at_the_command_line(sim):
 
 def test_status_and_validate_are_clean(sim):
     before = snapshot(sim.home.root)
-    shown = json.loads(factory("status", "--json").out)
+    partitions = json.loads(factory("status", "--json").out)
+    assert [row["partition"] for row in partitions] == [str(SIM), str(SIM_20)]
+    for row, by_horizon in zip(partitions, (False, True), strict=True):
+        assert sorted(row["fresh"]) == sorted(o.name for o in sim.outputs(by_horizon=by_horizon))
+        assert row["last_run"]["state"] == "success"
+    shown = json.loads(factory("status", "--assets", "--json").out)
     assert {row["state"] for row in shown} == {"ready"}
     expected = {(str(SIM), f"{o.group}/{o.name}") for o in sim.outputs(by_horizon=False)}
     expected |= {(str(SIM_20), f"{o.group}/{o.name}") for o in sim.outputs(by_horizon=True)}

@@ -6,7 +6,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from factory_assets.features import catalogue, column_name, tabular_pool
+from factory_assets.features import catalogue, column_name, sequence_pool, tabular_pool
 from factory_assets.features.bars import Bars
 from factory_assets.features.family import Output, family
 from factory_assets.features.pools import MULTI_TIMEFRAME
@@ -112,3 +112,13 @@ def test_pool_refuses_repeated_and_unknown_timeframes():
         tabular_pool(7, (15,))
     with pytest.raises(TypeError):
         tabular_pool(15, (5,))[5] = ()
+
+
+def test_sequence_pool_is_the_whole_catalogue_once():
+    pool = sequence_pool()
+    assert len(pool) == len(set(pool)) == len(catalogue()) >= 90
+    assert set(pool) == {spec.name for spec in catalogue()}
+    assert {spec.name for spec in catalogue() if spec.group == "calendar"} < set(pool)
+    # one timeframe: everything the tabular pool takes from base bars is among it, and under the same names
+    assert set(tabular_pool(15, (5,))[5]) < set(pool)
+    assert all("__" not in name for name in pool)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from factory_assets.market.ladder import LEVEL_BELOW_MINUTES, build_ladder
 from factory_assets.market.sessions import SessionCalendar
-from factory_assets.vocabulary.errors import BadInputError
+from factory_assets.vocabulary.errors import BadInputError, UnknownNameError
 from factory_assets.vocabulary.frames import times_us, to_table
 from factory_assets.vocabulary.instruments import instrument
 from factory_assets.vocabulary.schemas import table_schema
@@ -150,6 +150,19 @@ def test_nothing_is_lost_and_levels_agree_whatever_traded(data):
     for minutes, below in LEVEL_BELOW_MINUTES.items():
         assert minutes % below == 0
         assert len(ladder[minutes]) <= len(ladder[below])
+
+
+@given(wanted=st.sets(st.sampled_from(TIMEFRAMES_MINUTES)))
+@settings(max_examples=25, deadline=None)
+def test_bars_of_a_timeframe_do_not_depend_on_the_others_wanted(wanted):
+    sessions = sessions_of_thanksgiving()
+    canonical = canonical_of(sessions, kept_share=0.6, seed=3)
+    whole, some = build_ladder(canonical, sessions), build_ladder(canonical, sessions, wanted)
+    assert {*some} == wanted
+    for minutes in wanted:
+        pd.testing.assert_frame_equal(some[minutes], whole[minutes])
+    with pytest.raises(UnknownNameError):
+        build_ladder(canonical, sessions, {*wanted, 7})
 
 
 def test_refuses_minutes_it_cannot_place():

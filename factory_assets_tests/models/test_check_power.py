@@ -9,8 +9,10 @@ from factory_assets.models import BaseModel, registry
 from factory_assets.models.boosting.gradient_lightgbm import LightGbm, _State
 from factory_assets.models.checks import CHECKS
 from factory_assets.models.multinomial_model import MultinomialModel
+from factory_assets.models.neural import trainer
+from factory_assets.models.neural.torch_model import TorchModel
 from factory_assets.models.samples import Samples
-from factory_assets.vocabulary.errors import InvariantViolationError
+from factory_assets.vocabulary.errors import FitError, InvariantViolationError
 
 
 def _caught(check, name):
@@ -129,3 +131,76 @@ def test_declarations_are_held_to(monkeypatch):
     assert "copies" in _caught("check_weight_k_equals_k_copies", "lightgbm")
     monkeypatch.setattr("factory_assets.models.checks.learning.entry", lambda _name: claimed)
     assert "of 64 rows" in _caught("check_memorises_64_rows", "lightgbm")
+
+
+def test_network_that_looks_at_its_batch(monkeypatch):
+    original = TorchModel._predict
+
+    def _centred(self, state, windows):
+        moved = windows.materialised()
+        return original(self, state, type(windows).of_array(moved - moved.mean(axis=0)))
+
+    monkeypatch.setattr(TorchModel, "_predict", _centred)
+    assert "differs from its batch" in _caught("check_row_predicts_alone", "tcn")
+
+
+def test_network_whose_class_weights_are_left_in(monkeypatch):
+    original = TorchModel._predict
+
+    def _uncorrected(self, state, windows):
+        prior = state.tensors["log_prior"]
+        changed = {**state.tensors, "log_prior": prior * 0}
+        return original(self, dataclasses.replace(state, tensors=changed), windows)
+
+    monkeypatch.setattr(TorchModel, "_predict", _uncorrected)
+    assert "class shares" in _caught("check_probabilities_match_class_shares", "tcn")
+
+
+def test_network_that_sees_the_newest_row_only(monkeypatch):
+    original = TorchModel._predict
+
+    def _newest_only(self, state, windows):
+        values = windows.materialised()
+        values[:, :-1] = 0.0
+        return original(self, state, type(windows).of_array(values))
+
+    monkeypatch.setattr(TorchModel, "_predict", _newest_only)
+    assert "gain of" in _caught("check_learns_a_planted_signal", "tcn")
+
+
+def test_watched_loss_of_a_network_that_ignores_weights(monkeypatch):
+    _wrap_fit(monkeypatch, TorchModel, lambda t, e: (t, e and dataclasses.replace(e, weight=np.ones(len(e)))))
+    _caught("check_early_stopping_loss_is_weighted", "tcn")
+
+
+def test_last_epoch_instead_of_the_best(monkeypatch):
+    monkeypatch.setattr(trainer, "_best_epoch", lambda curves: len(curves["train_loss"]))
+    _caught("check_early_stopping_watches_its_eval_set_only", "tcn")
+
+
+def test_resumed_fit_that_forgets_the_moments(monkeypatch):
+    original = trainer._restored
+
+    def _forgetful(network, optimizer, found):
+        best = original(network, optimizer, found)
+        optimizer.state.clear()
+        return best
+
+    monkeypatch.setattr(trainer, "_restored", _forgetful)
+    assert "other files" in _caught("check_killed_fit_goes_on", "tcn")
+
+
+def test_order_of_windows_that_matters(monkeypatch):
+    monkeypatch.setattr("factory_assets.models.samples._window_ranks", lambda windows: np.zeros((len(windows), 1)))
+    assert "other files" in _caught("check_lazy_windows_equal_dense_arrays", "tcn")
+
+
+def test_pad_that_is_not_looked_at(monkeypatch):
+    monkeypatch.setattr("factory_assets.models.samples._refuse_holes_in_windows", lambda *_: None)
+    with pytest.raises(FitError, match="not finite"):  # nothing stops the hole before the loss does
+        CHECKS["check_holes_behind_windows_are_refused"]("tcn")
+
+
+def test_curves_without_the_watched_loss(monkeypatch):
+    monkeypatch.setattr(LightGbm, "_curves", lambda _self, _state: {})
+    assert "watched_loss" in _caught("check_curves_tell_the_rounds", "lightgbm")

@@ -47,6 +47,14 @@ def test_best_round_has_the_smallest_weighted_loss_of_all_rounds():
     for rounds in range(1, 201):
         proba = booster.predict(ex, num_iteration=rounds, num_threads=1)
         losses.append(np.average(-np.log(proba[np.arange(len(ey)), ey + 1]), weights=ew))
+    ran = len(watched.fit_curves_["watched_loss"])
+    assert ran == watched.fit_report_["best_iteration"] + 50
+    assert np.allclose(watched.fit_curves_["watched_loss"], losses[:ran], rtol=1e-6)
+    for rounds in (1, 2, 30):
+        proba = booster.predict(x, num_iteration=rounds, num_threads=1)
+        by_hand = np.average(-np.log(proba[np.arange(len(y)), y + 1]), weights=w)
+        assert np.isclose(watched.fit_curves_["train_loss"][rounds - 1], by_hand, rtol=1e-6)
+    assert every.fit_curves_.keys() == {"train_loss"}
     assert watched.fit_report_["best_iteration"] == int(np.argmin(losses)) + 1
 
 

@@ -72,6 +72,7 @@ def test_unknown_name_lists_the_known_ones():
         ({"search_space": {"depth": SearchRange(low=1, high=2)}}, "depth"),
         ({"search_space": {"strength": SearchRange(low=2, high=3)}}, "outside"),
         ({"rounds_parameter": "rounds"}, "rounds"),
+        ({"resumable": True}, "resumable"),
         ({"memorising": {"leaf": 1}}, "leaf"),
     ],
 )
@@ -135,7 +136,8 @@ def test_reading_while_modules_are_imported_is_an_error(monkeypatch):
 def test_importing_the_package_imports_no_modelling_library():
     import subprocess
 
-    code = "import sys, factory_assets.models as m; m.names(); print({'lightgbm', 'sklearn'} & {*sys.modules})"
+    libraries = {"lightgbm", "sklearn", "torch", "safetensors"}
+    code = f"import sys, factory_assets.models as m; m.names(); print({libraries} & {{*sys.modules}})"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "set()"
 
@@ -148,4 +150,9 @@ def test_defaults_are_those_of_the_specification():
     assert defaults.num_threads == 2
     assert entry("logistic").defaults.balanced is True
     assert entry("logistic_meta").defaults.balanced is False
+    tcn = entry("tcn")
+    assert (tcn.defaults.learning_rate, tcn.defaults.patience, tcn.window, tcn.dimensions) == (1e-3, 10, 60, 3)
+    assert tcn.defaults.class_weighted is True
+    assert (tcn.resumable, tcn.own_process) == (True, True)
+    assert not any(entry(name).resumable or entry(name).own_process for name in names() if name != "tcn")
     assert names() == tuple(sorted(names()))

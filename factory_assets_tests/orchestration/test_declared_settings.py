@@ -120,6 +120,6 @@ def test_model_names_and_parameters_are_held_against_the_registry(tmp_path, text
 def test_parameters_a_model_takes_are_kept(tmp_path):
     path = tmp_path / "factory.toml"
     path.write_text("[models.parameters.lightgbm]\nnum_leaves = 7\n[models.parameters.logistic]\n", encoding="utf-8")
-    parameters = settings_in_force("fast", path).models.parameters
+    parameters = settings_in_force("standard", path).models.parameters
     assert parameters == {"lightgbm": {"num_leaves": 7}, "logistic": {}}
     assert registry.create("lightgbm", **parameters["lightgbm"]).params.as_dict()["num_leaves"] == 7

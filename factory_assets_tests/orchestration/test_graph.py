@@ -11,7 +11,7 @@ import pytest
 from factory_assets.orchestration.build import build_definitions
 from factory_assets.orchestration.check_meanings import MEANINGS
 from factory_assets.orchestration.code_version import code_version
-from factory_assets.orchestration.jobs import CONTRACT_JOB, HORIZON_JOB, SEALED
+from factory_assets.orchestration.jobs import CONTRACT_JOB, HORIZON_JOB, NIGHT_GROUP, NIGHT_JOB, SEALED
 from factory_assets.orchestration.no_implicit_io import NoImplicitIO
 from factory_assets.orchestration.outputs import CATALOGUE
 from factory_assets.orchestration.partitions import CONTRACT, CONTRACT_HORIZON
@@ -73,23 +73,24 @@ def test_key_prefix_is_the_group(specs):
     assert {key: key.path[0] for key in specs} == {key: spec.group_name for key, spec in specs.items()}
 
 
-@pytest.mark.parametrize("job", [CONTRACT_JOB, HORIZON_JOB])
+@pytest.mark.parametrize("job", [CONTRACT_JOB, HORIZON_JOB, NIGHT_JOB])
 def test_sealed_assets_are_in_no_job(definitions, job):
     keys = definitions.resolve_job_def(job).asset_layer.selected_asset_keys
     assert keys
     assert not keys & SEALED_KEYS
 
 
-def test_the_two_jobs_hold_everything_that_is_not_sealed(definitions, specs):
-    held = [definitions.resolve_job_def(job).asset_layer.selected_asset_keys for job in (CONTRACT_JOB, HORIZON_JOB)]
-    assert not held[0] & held[1]
-    assert held[0] | held[1] == set(specs) - SEALED_KEYS
+def test_the_jobs_hold_everything_that_is_not_sealed_once(definitions, specs):
+    jobs = (CONTRACT_JOB, HORIZON_JOB, NIGHT_JOB)
+    held = [key for job in jobs for key in definitions.resolve_job_def(job).asset_layer.selected_asset_keys]
+    assert len(held) == len(set(held))
+    assert set(held) == set(specs) - SEALED_KEYS
 
 
 def test_phases_cover_the_jobs_and_never_the_sealed_assets(definitions, specs):
     chosen = [key for family in (False, True) for key in keys_of(definitions, PHASES, by_horizon=family)]
     assert len(chosen) == len(set(chosen))
-    assert set(chosen) == set(specs) - SEALED_KEYS
+    assert set(chosen) == {key for key in specs if key.path[0] != NIGHT_GROUP} - SEALED_KEYS
     for phase in PHASES:
         assert keys_of(definitions, [phase], by_horizon=phase.by_horizon), f"phase {phase.name} has no asset"
         assert not keys_of(definitions, [phase], by_horizon=not phase.by_horizon)
@@ -104,6 +105,7 @@ def test_until_stops_after_the_named_phase():
 
 def test_each_phase_reads_only_earlier_or_its_own_phases(specs):
     place = {group: number for number, phase in enumerate(PHASES) for group in phase.groups}
+    place[NIGHT_GROUP] = len(PHASES)
     for key, spec in specs.items():
         if key in SEALED_KEYS:
             continue

@@ -1,15 +1,20 @@
-"""Samples of a partition: scaling kinds belong to the tabular table the settings in force would make."""
+"""Samples of a partition: one index for both adapters; kinds and windows are those the settings in force would make."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from types import SimpleNamespace
 
+import numpy as np
+import pandas as pd
 import pytest
 
-from factory_assets.adapters import column_name
+from factory_assets.adapters import build_sequence, column_name
 from factory_assets.features import catalogue
-from factory_assets.features.pools import tabular_pool
-from factory_assets.orchestration.partition_samples import _kinds
-from factory_assets.vocabulary.errors import BadInputError
+from factory_assets.features.pools import sequence_pool, tabular_pool
+from factory_assets.orchestration.partition_samples import ADAPTER_READS, _kinds, read_samples
+from factory_assets.vocabulary.errors import BadInputError, UnknownNameError
+from factory_assets.vocabulary.frames import from_days, from_us, times_us
 from factory_assets.vocabulary.settings import AdapterSettings
+from factory_assets.vocabulary.timeframes import DAY_US, MINUTE_US
 
 SETTINGS = AdapterSettings()
 
@@ -37,3 +42,106 @@ def test_table_of_other_settings_is_refused_with_what_to_do():
         _kinds(SETTINGS, _columns(other))
     with pytest.raises(BadInputError, match="another order"):
         _kinds(SETTINGS, _columns(SETTINGS)[::-1])
+
+
+@dataclass
+class _Part:
+    """The reads of a materialization, from frames at hand."""
+
+    frames: dict
+    settings: object
+    study: object
+    asked: list = field(default_factory=list)
+
+    def read(self, table, *, columns=None, until_day=None):
+        self.asked.append((table, until_day))
+        frame = self.frames[table]
+        return frame if columns is None else frame[columns]
+
+
+def _partition(*, seed=0):
+    """Ten sessions of 40 base bars; every second bar from the second session on is a decision, the last two are val."""
+    rng = np.random.default_rng(seed)
+    days = np.repeat(np.arange(19_000, 19_010, dtype=np.int32), 40)
+    close_us = days.astype(np.int64) * DAY_US + (14 * 60 + 5 * np.tile(np.arange(1, 41), 10)) * MINUTE_US
+    names = sequence_pool()
+    values = rng.normal(size=(len(close_us), len(names))).astype(np.float32)
+    features = pd.DataFrame(values, columns=list(names))
+    features.insert(0, "close_time", from_us(close_us))
+    chosen = np.flatnonzero(days > 19_000)[::2]
+    decision_us, day = close_us[chosen], days[chosen]
+    labels = pd.DataFrame(
+        {
+            "decision_time": from_us(decision_us),
+            "trade_date": from_days(day),
+            "t0": from_us(decision_us),
+            "t1": from_us(decision_us + 10 * MINUTE_US),
+            "label": rng.choice([-1, 0, 1], len(chosen)).astype(np.int8),
+            "event": True,
+            "uniqueness": rng.uniform(0.2, 1.0, len(chosen)),
+        }
+    )
+    role = np.where(day >= 19_008, "val", "train")
+    fold = np.arange(len(chosen)) % 2
+    parts = [("hold_out", 0, role)]
+    parts += [("purged_kfold", k, np.where(fold == k, "test", "train")) for k in (0, 1)]
+    splits = pd.concat(
+        [
+            pd.DataFrame({"decision_time": labels["decision_time"], "scheme": scheme, "fold": k, "role": roles})[
+                np.ones(len(chosen), dtype=bool) if scheme == "hold_out" else role == "train"
+            ]
+            for scheme, k, roles in parts
+        ],
+        ignore_index=True,
+    )
+    index = build_sequence(decision_us, day, close_us, close_us, window_bars=60, outage_minutes_max=30)
+    frames = {"labels": labels, "splits": splits, "sequence": index, "features_5min": features}
+    part = _Part(frames, SimpleNamespace(adapters=SETTINGS), SimpleNamespace(val_last_day=19_009))
+    return part, values, close_us
+
+
+def test_windows_are_the_last_bars_up_to_the_decision_and_share_the_tabular_index():
+    part, values, close_us = _partition()
+    samples = read_samples(part, "sequence")
+    data = samples.development
+    assert data.features.shape == (len(part.frames["labels"]), 60, len(sequence_pool()))
+    assert data.feature_names == sequence_pool()
+    assert np.array_equal(data.decision_us, times_us(part.frames["labels"]["decision_time"]))
+    for row in (0, 57, len(data) - 1):
+        place = int(np.flatnonzero(close_us == data.decision_us[row])[0])
+        begin = max(0, place - 59)
+        expected = np.full((60, values.shape[1]), np.nan, dtype=np.float32)
+        expected[60 - (place - begin + 1) :] = values[begin : place + 1]
+        assert np.array_equal(data.features[[row]].materialised()[0], expected, equal_nan=True)
+    assert ("features_5min", 19_009) in part.asked  # nothing later than val is read
+    assert samples.kinds == tuple({spec.name: spec.scaling for spec in catalogue()}[name] for name in sequence_pool())
+    assert set(samples.val_rows) == set(np.flatnonzero(data.trade_day >= 19_008))
+    assert len(samples.train) + len(samples.val) == len(data)
+
+
+def test_both_adapters_show_the_same_decisions_labels_and_weights():
+    part, *_ = _partition()
+    part.frames["tabular"] = pd.DataFrame(
+        {
+            "decision_time": part.frames["labels"]["decision_time"],
+            "trade_date": part.frames["labels"]["trade_date"],
+            **{name: np.float32(0) for name in _columns(SETTINGS)},
+        }
+    )
+    rows, windows = (read_samples(part, adapter) for adapter in ("tabular", "sequence"))
+    for name in ("decision_us", "label", "t0_us", "t1_us", "weight", "trade_day"):
+        assert np.array_equal(getattr(rows.development, name), getattr(windows.development, name))
+    for one, two in zip(rows.folds, windows.folds, strict=True):
+        assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+    assert {table for table, _ in part.asked} - {"labels", "splits"} == {
+        table for reads in ADAPTER_READS.values() for table in reads
+    }
+
+
+def test_sequence_of_other_settings_or_an_unknown_adapter_is_refused():
+    part, *_ = _partition()
+    part.settings = SimpleNamespace(adapters=replace(SETTINGS, sequence_window_bars=50))
+    with pytest.raises(BadInputError, match="longest window has 60 bars, 50 are wanted"):
+        read_samples(part, "sequence")
+    with pytest.raises(UnknownNameError, match=r"\['sequence', 'tabular'\]"):
+        read_samples(part, "multi_resolution")

@@ -15,7 +15,8 @@ from factory_assets.vocabulary.settings import SplitSettings
 from factory_assets.vocabulary.timeframes import DAY_US
 from factory_assets_tests.splits.worlds import FIRST_DAY, STEP_US, clock_of, labels_of, leaking_rows, study_of
 
-SETTINGS = SplitSettings(purge_bars=30, embargo_bars=80)
+SETTINGS = SplitSettings(purge_bars=30, embargo_bars=70)
+WINDOW = 10
 STUDY = study_of(train=30, val=8, test=6)
 
 
@@ -26,11 +27,11 @@ def labels():
 
 @pytest.fixture(scope="module")
 def table(labels):
-    return split_table(labels, STUDY, SETTINGS, clock_of(44))
+    return split_table(labels, STUDY, SETTINGS, clock_of(44), window_bars=WINDOW)
 
 
-def _failed(labels, table, settings=SETTINGS):
-    verdicts = split_invariants(labels, table, STUDY, settings, clock_of(44))
+def _failed(labels, table, settings=SETTINGS, window_bars=WINDOW):
+    verdicts = split_invariants(labels, table, STUDY, settings, clock_of(44), window_bars=window_bars)
     assert len(verdicts) == 6
     return {verdict.name for verdict in verdicts if not verdict.passed}
 
@@ -46,7 +47,7 @@ def test_every_sampled_row_has_its_role(labels, table):
         role = group["role"].astype(str).to_numpy()
         test = np.flatnonzero(role == "test")
         rest = np.flatnonzero(role != "test")
-        leaking = leaking_rows(rest, test, t0, t1, purge=30, after=80, clock_us=clock_of(44))
+        leaking = leaking_rows(rest, test, t0, t1, purge=30, after=70 + WINDOW, clock_us=clock_of(44))
         assert set(np.flatnonzero(role == "train")) == set(rest) - leaking
         assert len(test) in {len(keys) // 5, len(keys) // 5 + 1}
     hold = table[table["scheme"] == "hold_out"]
@@ -65,11 +66,11 @@ def test_table_fits_its_schema_and_order(table):
 
 def test_row_order_of_the_labels_does_not_matter(labels, table):
     shuffled = labels.sample(frac=1.0, random_state=4)
-    pd.testing.assert_frame_equal(split_table(shuffled, STUDY, SETTINGS, clock_of(44)), table)
+    pd.testing.assert_frame_equal(split_table(shuffled, STUDY, SETTINGS, clock_of(44), window_bars=WINDOW), table)
 
 
 def test_right_table_passes_with_counts(labels, table):
-    verdicts = {v.name: v for v in split_invariants(labels, table, STUDY, SETTINGS, clock_of(44))}
+    verdicts = {v.name: v for v in split_invariants(labels, table, STUDY, SETTINGS, clock_of(44), window_bars=WINDOW)}
     assert all(v.passed and v.blocking for v in verdicts.values())
     train = (table["role"] == "train").groupby([table["scheme"], table["fold"]], observed=True).sum()
     counts = verdicts["folds_non_empty"].details
@@ -87,18 +88,46 @@ def _with_role(table, rows, role):
 @pytest.mark.parametrize(
     ("fold_settings", "expected"),
     [
-        (SplitSettings(purge_bars=0, embargo_bars=80), {"purge_and_embargo_on_clock"}),
+        (SplitSettings(purge_bars=0, embargo_bars=70), {"purge_and_embargo_on_clock"}),
         (SplitSettings(purge_bars=30, embargo_bars=0), {"purge_and_embargo_on_clock"}),
-        (SplitSettings(purge_bars=29, embargo_bars=80), {"purge_and_embargo_on_clock"}),
-        (SplitSettings(purge_bars=30, embargo_bars=79), {"purge_and_embargo_on_clock"}),
-        (SplitSettings(purge_bars=31, embargo_bars=80), {"no_row_dropped_without_cause"}),
-        (SplitSettings(purge_bars=30, embargo_bars=82), {"no_row_dropped_without_cause"}),
-        (SplitSettings(purge_bars=30, embargo_bars=80, folds=4), {"each_event_tested_once", "folds_non_empty"}),
+        (SplitSettings(purge_bars=29, embargo_bars=70), {"purge_and_embargo_on_clock"}),
+        (SplitSettings(purge_bars=30, embargo_bars=69), {"purge_and_embargo_on_clock"}),
+        (SplitSettings(purge_bars=31, embargo_bars=70), {"no_row_dropped_without_cause"}),
+        (SplitSettings(purge_bars=30, embargo_bars=72), {"no_row_dropped_without_cause"}),
+        (SplitSettings(purge_bars=30, embargo_bars=70, folds=4), {"each_event_tested_once", "folds_non_empty"}),
     ],
 )
 def test_other_counts_than_claimed_are_seen(fold_settings, expected):
     every_bar = labels_of(38).assign(event=True, eligible=True)
-    assert _failed(every_bar, split_table(every_bar, STUDY, fold_settings, clock_of(44))) == expected
+    table = split_table(every_bar, STUDY, fold_settings, clock_of(44), window_bars=WINDOW)
+    assert _failed(every_bar, table) == expected
+
+
+@pytest.mark.parametrize(
+    ("claimed", "expected"),
+    [(9, {"no_row_dropped_without_cause"}), (11, {"purge_and_embargo_on_clock"}), (10, set())],
+)
+def test_another_window_than_claimed_is_seen(claimed, expected):
+    every_bar = labels_of(38).assign(event=True, eligible=True)
+    table = split_table(every_bar, STUDY, SETTINGS, clock_of(44), window_bars=10)
+    assert _failed(every_bar, table, window_bars=claimed) == expected
+
+
+def test_the_window_keeps_judged_bars_out_of_training_inputs():
+    every_bar = labels_of(38).assign(event=True, eligible=True)
+    settings = SplitSettings(purge_bars=0, embargo_bars=0)
+    table = split_table(every_bar, STUDY, settings, clock_of(44), window_bars=7)
+    clock, seen = clock_of(44), 0
+    t1_us = dict(zip(times_us(every_bar["decision_time"]), times_us(every_bar["t1"]), strict=True))
+    for _, fold in table[table["scheme"] == "purged_kfold"].groupby("fold"):
+        us = times_us(fold["decision_time"])
+        latest = max(t1_us[moment] for moment in us[fold["role"] == "test"])
+        after = us[(fold["role"] == "train") & (us > latest)]
+        if len(after):
+            # the first row that trains again closes the eighth bar: seven older ones in a window of eight, none judged
+            assert np.count_nonzero((clock > latest) & (clock <= after[0])) == 8
+            seen += 1
+    assert seen >= 3
 
 
 def test_an_overlapping_training_row_is_seen(labels, table):
@@ -121,14 +150,14 @@ def test_half_open_reading_is_seen():
     every_bar["t1"] = every_bar["t0"]
     clock = clock_of(44)
     settings = SplitSettings(purge_bars=0, embargo_bars=0)
-    table = split_table(every_bar, STUDY, settings, clock)
+    table = split_table(every_bar, STUDY, settings, clock, window_bars=0)
     fold = table[(table["scheme"] == "purged_kfold") & (table["fold"] == 1)]
     first = fold.index[fold["role"] == "test"][0]
     every_bar.loc[every_bar["decision_time"] == table.loc[first - 1, "decision_time"], "t1"] = table.loc[
         first, "decision_time"
     ]
     assert table.loc[first - 1, "role"] == "train"
-    assert _failed(every_bar, table, settings) == {"no_interval_overlap"}
+    assert _failed(every_bar, table, settings, window_bars=0) == {"no_interval_overlap"}
 
 
 @given(
@@ -173,7 +202,7 @@ def test_a_table_that_holds_nothing_fails(labels, table):
 def test_sealed_rows_are_refused_and_seen(labels, table):
     longer = labels_of(39)
     with pytest.raises(SealedPeriodError, match=r"SIM: 40 rows from 2022-02-\d\d on"):
-        split_table(longer, STUDY, SETTINGS, clock_of(44))
+        split_table(longer, STUDY, SETTINGS, clock_of(44), window_bars=WINDOW)
     assert "no_row_after_val_end" in _failed(longer, table)
 
 
@@ -181,14 +210,14 @@ def test_rows_before_the_study_and_repeated_decisions_are_refused(labels):
     early = labels.copy()
     early["trade_date"] = early["trade_date"] - pd.Timedelta(days=1)
     with pytest.raises(BadInputError, match="40 rows before the study's first session"):
-        split_table(early, STUDY, SETTINGS, clock_of(44))
+        split_table(early, STUDY, SETTINGS, clock_of(44), window_bars=WINDOW)
     chosen = labels[labels["event"] & labels["eligible"]]
     with pytest.raises(BadInputError, match="repeat"):
-        split_table(pd.concat([labels, chosen.iloc[:1]]), STUDY, SETTINGS, clock_of(44))
+        split_table(pd.concat([labels, chosen.iloc[:1]]), STUDY, SETTINGS, clock_of(44), window_bars=WINDOW)
     unknown_end = labels.copy()
     unknown_end.loc[chosen.index[3], "t1"] = pd.NaT
     with pytest.raises(BadInputError, match="t1: 1 missing"):
-        split_table(unknown_end, STUDY, SETTINGS, clock_of(44))
+        split_table(unknown_end, STUDY, SETTINGS, clock_of(44), window_bars=WINDOW)
 
 
 def test_hold_out_by_hand():

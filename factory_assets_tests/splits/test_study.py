@@ -73,9 +73,11 @@ def test_file_is_read_strictly():
 
 
 def test_too_little_history_says_what_there_is_needed_and_lacking():
-    with pytest.raises(TooLittleHistoryError, match=r"41 sessions have bars, at least 60 are needed.* 19 are lacking"):
+    with pytest.raises(
+        TooLittleHistoryError, match=r"41 closed sessions have bars, at least 60 are needed.* 19 are lacking"
+    ):
         open_study("MGC", _weekdays(41), SplitSettings(), _clock)
-    with pytest.raises(TooLittleHistoryError, match="0 sessions have bars"):
+    with pytest.raises(TooLittleHistoryError, match="0 closed sessions have bars"):
         open_study("MGC", _weekdays(0), SplitSettings(), _clock)
 
 
@@ -98,8 +100,31 @@ def test_short_sessions_stretch_the_embargo():
     settings = SplitSettings(sessions_min=1, embargo_bars=1440)
     days = _weekdays(20)
     assert open_study("MGC", days, settings, _clock).train_sessions == 14
-    with pytest.raises(TooLittleHistoryError, match="20 sessions have bars, at least 21"):
+    with pytest.raises(TooLittleHistoryError, match="20 closed sessions have bars, at least 21"):
         open_study("MGC", days, settings, _clock, session_bars=np.full(20, 60))
+
+
+def test_models_windows_count_like_the_embargo():
+    plain, longer = (SplitSettings(sessions_min=1, embargo_bars=bars) for bars in (1440, 1440 + 600))
+    without, needed = _fewest(plain, 0), _fewest(plain, 600)
+    assert without < needed == _fewest(longer, 0)
+    days = _weekdays(needed)
+    assert open_study("MGC", days, plain, _clock, window_bars=600) == open_study("MGC", days, longer, _clock)
+    with pytest.raises(
+        TooLittleHistoryError, match=f"at least {needed} are .* of 1440 base bars plus a window of 600,"
+    ):
+        open_study("MGC", days[:-1], plain, _clock, window_bars=600)
+
+
+def _fewest(settings, window_bars):
+    """Fewest sessions a study opens with, tried one by one."""
+    for sessions in range(1, 90):
+        try:
+            open_study("MGC", _weekdays(sessions), settings, _clock, window_bars=window_bars)
+        except TooLittleHistoryError:
+            continue
+        return sessions
+    raise AssertionError("no study of 90 sessions")
 
 
 def test_days_that_do_not_increase_are_refused():

@@ -11,6 +11,7 @@ from factory_assets.vocabulary.container import TimeSeriesDataContainer
 from factory_assets.vocabulary.frames import from_us
 from factory_assets.vocabulary.settings import SplitSettings
 from factory_assets.vocabulary.timeframes import DAY_US, MINUTE_US
+from factory_assets.vocabulary.windows import LazyWindows
 
 BAR_US = 5 * MINUTE_US
 BARS_A_SESSION = 48
@@ -80,6 +81,21 @@ def partition(*, sessions: int = 40, columns: int = 5, signal: float = 1.0, seed
         labels=labels,
         kinds=("robust",) * columns,
     )
+
+
+def windowed(world: Partition, *, length: int = 6, seed: int = 5) -> Partition:
+    """The same decisions, labels and folds; features are windows of base bars whose newest row is the world's row."""
+    data = world.development
+    store = np.random.default_rng(seed).normal(size=(len(world.clock_us), len(data.feature_names))).astype(np.float32)
+    last = np.searchsorted(world.clock_us, data.decision_us).astype(np.int64)
+    store[last] = data.features
+    first = np.maximum(last - length + 1, BARS_A_SESSION)  # history begins with the second session
+    first = np.minimum(first, last)
+    pad = np.full(store.shape[1], np.nan, dtype=np.float32)
+    windows = LazyWindows(store=store, last=last, first=first, length=length, pad=pad)
+    development = replace(data, features=windows)
+    in_train = np.isin(data.decision_us, world.train.decision_us)
+    return replace(world, development=development, train=development.take(in_train), val=development.take(~in_train))
 
 
 def _rows(decision_us: np.ndarray, scheme: str, fold: int, role: object) -> pd.DataFrame:

@@ -9,10 +9,11 @@ from hypothesis import given
 from hypothesis import settings as limits
 from hypothesis import strategies as st
 
-from factory_assets.stacking import permuted_labels_verdict
-from factory_assets.stacking.canary import _lower_bound, permute_by_session
+from factory_assets.models.registry import entry, names
+from factory_assets.stacking import fit_members, permuted_labels_verdict
+from factory_assets.stacking.canary import ROW_CANARY, WINDOW_CANARY, _lower_bound, permute_by_session
 from factory_assets.vocabulary.errors import BadInputError
-from factory_assets_tests.stacking.stack_world import SETTINGS, partition
+from factory_assets_tests.stacking.stack_world import SETTINGS, partition, windowed
 
 
 def _verdict(world, *, folds=None, data=None, seed=1, **changes):
@@ -33,6 +34,54 @@ def test_honest_folds_score_at_chance(world, seed):
     assert verdict.passed, verdict.summary
     assert verdict.name == "permuted_labels_at_chance"
     assert verdict.blocking
+
+
+@pytest.fixture(scope="module")
+def windows():
+    return windowed(partition(sessions=40, columns=20), length=12)
+
+
+def test_canary_is_chosen_by_what_the_features_are(world, windows):
+    assert _verdict(world).summary.startswith("logistic")
+    assert _verdict(windows).summary.startswith("tcn")
+    adapters = [entry(canary.model_name).adapter for canary in (ROW_CANARY, WINDOW_CANARY)]
+    assert adapters == ["tabular", "sequence"]
+    assert {entry(name).adapter for name in names()} - {"probabilities"} == set(adapters)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_honest_folds_of_windows_score_at_chance(windows, seed):
+    verdict = _verdict(windows, seed=seed)
+    assert verdict.passed, verdict.summary
+    assert verdict.details["folds"] == 2
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_folds_of_windows_that_train_on_what_they_score_are_caught(windows, share):
+    """All scored rows, or every second one, stand among the training rows; nothing else is wrong."""
+    step = round(1 / share)
+    leaking = [(np.union1d(train, test[::step]), test) for train, test in windows.folds]
+    caught = _verdict(windows, folds=leaking)
+    assert not caught.passed, caught.summary
+    assert caught.details["lower_bound_nats"] > 0
+
+
+def test_canary_is_fitted_without_a_tail_to_hold_it_back(windows, monkeypatch):
+    seen = []
+    honest = "factory_assets.stacking.canary.fit_members"
+
+    def _spy(requests, *rest, **named):
+        seen.extend(requests)
+        return fit_members(requests, *rest, **named)
+
+    monkeypatch.setattr(honest, _spy)
+    _verdict(windows)
+    assert [(request.name, request.frozen, request.rounds) for request in seen] == [
+        ("canary_0", True, WINDOW_CANARY.rounds),
+        ("canary_1", True, WINDOW_CANARY.rounds),
+    ]
+    for request, (train_rows, _) in zip(seen, windows.folds, strict=False):
+        assert np.array_equal(request.rows, train_rows)
 
 
 def test_clock_in_the_labels_does_not_raise_an_alarm():

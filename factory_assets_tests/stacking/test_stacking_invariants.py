@@ -7,6 +7,10 @@ import pandas as pd
 import pytest
 
 from factory_assets.stacking import cross_fit_meta, oof_invariants, stack_invariants, val_invariants
+from factory_assets.vocabulary.verdict import Verdict
+
+UNSEEN = [Verdict(name=f"{period}_rows_unseen", passed=True, summary="") for period in ("oof", "val")]
+BASES = {"lightgbm": UNSEEN, "logistic": UNSEEN}
 
 
 def _failed(verdicts):
@@ -29,7 +33,7 @@ def test_honest_tables_pass_everything(world, oof, frames, stack):
             "oof_rows_unseen",
         ]
         assert verdicts[3].details["pairs"] > 100_000
-    verdicts = stack_invariants(stack.rows, world.splits, world.labels, stack.fit_decision_us)
+    verdicts = stack_invariants(stack.rows, world.splits, world.labels, stack.fit_decision_us, base_verdicts=BASES)
     assert _failed(verdicts) == []
     assert verdicts[0].details["expected"] == len(world.train) + len(world.val)
 
@@ -58,7 +62,9 @@ def test_row_inside_its_own_fit_fails(world, stack):
     seen = dict(stack.fit_decision_us)
     seen[2] = np.append(seen[2], own.astype("int64").to_numpy())
     (verdict,) = [
-        v for v in stack_invariants(stack.rows, world.splits, world.labels, seen) if v.name == "stack_rows_cross_fitted"
+        v
+        for v in stack_invariants(stack.rows, world.splits, world.labels, seen, base_verdicts=BASES)
+        if v.name == "stack_rows_cross_fitted"
     ]
     assert not verdict.passed
     assert verdict.details["inside_own_fit"] == 1
@@ -104,7 +110,7 @@ def test_brute_force_counts_the_same_meetings():
 
 def test_fold_without_a_record_fails(world, stack):
     seen = {fold: keys for fold, keys in stack.fit_decision_us.items() if fold != 3}
-    verdict = stack_invariants(stack.rows, world.splits, world.labels, seen)[3]
+    verdict = stack_invariants(stack.rows, world.splits, world.labels, seen, base_verdicts=BASES)[3]
     assert not verdict.passed
     assert "[3]" in verdict.summary
 
@@ -112,7 +118,9 @@ def test_fold_without_a_record_fails(world, stack):
 def test_val_meta_that_saw_val_or_purged_rows_fails(world, stack):
     for extra in (world.val.decision_us[:1], world.train.decision_us[-1:]):
         seen = {**stack.fit_decision_us, -1: np.append(stack.fit_decision_us[-1], extra)}
-        assert "stack_rows_cross_fitted" in _failed(stack_invariants(stack.rows, world.splits, world.labels, seen))
+        assert "stack_rows_cross_fitted" in _failed(
+            stack_invariants(stack.rows, world.splits, world.labels, seen, base_verdicts=BASES)
+        )
 
 
 @pytest.mark.parametrize(
@@ -125,7 +133,9 @@ def test_val_meta_that_saw_val_or_purged_rows_fails(world, stack):
     ],
 )
 def test_incomplete_or_mislabelled_stack_fails(world, stack, spoil):
-    verdicts = stack_invariants(spoil(stack.rows), world.splits, world.labels, stack.fit_decision_us)
+    verdicts = stack_invariants(
+        spoil(stack.rows), world.splits, world.labels, stack.fit_decision_us, base_verdicts=BASES
+    )
     assert "stack_rows_complete" in _failed(verdicts)
 
 

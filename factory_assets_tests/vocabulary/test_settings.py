@@ -1,6 +1,7 @@
 """The user's file: what is refused, how it is told, and what a digest covers."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,8 @@ REFUSED = [
     ("adapters", "tabular_other_minutes = [5, 5]", "all different, got [5, 5]"),
     ("adapters", "tabular_other_minutes = [15]", "without the primary 15, got [15]"),
     ("adapters", "tabular_primary_minutes = 7", "tabular_primary_minutes to be one of"),
+    ("adapters", "sequence_window_bars = 1", "sequence_window_bars >= 2 and <= 1000"),
+    ("adapters", "sequence_outage_minutes_max = -5", "sequence_outage_minutes_max >= 0"),
     ("features", "certificate_cut_points = 9", "certificate_cut_points >= 10"),
     ("features", "certificate_seed = -1", "certificate_seed >= 0"),
     ("barriers.SIM.20", "k_up = 0.0", "[barriers.SIM.20] expected k_up > 0"),
@@ -127,7 +130,7 @@ def test_every_default_and_profile_lies_within_what_the_file_may_say(load, profi
         for each in dataclasses.fields(values):
             value = getattr(values, each.name)
             if each.name != "parameters":
-                lines.append(f"{each.name} = {list(value) if isinstance(value, tuple) else value!r}")
+                lines.append(f"{each.name} = {json.dumps(value)}")
     for contract, rows in settings.barriers.items():
         for horizon, chosen in rows.items():
             lines += [f"[barriers.{contract}.{horizon}]"]
@@ -156,7 +159,9 @@ def test_accepted_values_arrive_as_their_types(load):
     assert all(type(theta) is float for theta in settings.evaluation.thetas)
     assert type(settings.evaluation.account_dollars) is float
     assert settings.adapters.tabular_other_minutes == ()
-    assert settings.models.parameters == {"lightgbm": {"num_leaves": 15}}
+    # what the profile sets of other models stays
+    of_profile = PROFILES["fast"]["models"]["parameters"]
+    assert settings.models.parameters == {**of_profile, "lightgbm": {"num_leaves": 15}}
     assert settings.barriers_of("SIM", 5) == Barriers(k_up=3.0, k_down=1.2, max_bars=12)
 
 

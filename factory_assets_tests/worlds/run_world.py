@@ -18,13 +18,19 @@ SESSIONS = 130
 HORIZON = 20
 CONFIDENCE = 0.98
 # One thread a world: two worlds run side by side on two cores. The certificate has tests of its own; here few cuts do.
+# A small network for few epochs: what is asked is whether the stack stays honest with one in it, not how good it is.
 SETTINGS = f"""
 [features]
 certificate_cut_points = 10
 [evaluation]
 confidence = {CONFIDENCE}
+[models]
+fit_processes = 0
 [models.parameters.lightgbm]
 num_threads = 1
+[models.parameters.tcn]
+channels = 16
+epochs_max = 4
 """
 
 

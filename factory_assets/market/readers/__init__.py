@@ -2,7 +2,8 @@
 
 Belongs here: one file a format, the declaration (``source.toml``), detection with evidence, and the reading of a
 folder. Does not: judging rows (:mod:`factory_assets.market.quality`) or choosing between delivery months
-(:mod:`factory_assets.market.rolls`). A new vendor format is one file here and one line in ``declaration.FORMATS``.
+(:mod:`factory_assets.market.rolls`). A new vendor format is one file here and one line in ``declaration.FORMATS``, or
+in ``conventions.CONVENTIONS`` if another format's reader takes its files.
 """
 
 from factory_assets.market.readers.declaration import Declaration, declaration_from, load_declaration

@@ -8,7 +8,7 @@ import pandas as pd
 
 from factory_assets.market.readers.declaration import Declaration
 from factory_assets.market.readers.raw import FileRead, raw_minutes, spread_names
-from factory_assets.market.readers.times import open_times_us
+from factory_assets.market.readers.times import LineOf, open_times_us
 from factory_assets.vocabulary.errors import BadInputError
 from factory_assets.vocabulary.instruments import Instrument
 
@@ -20,7 +20,7 @@ def minutes_of_columns(
     stamps: pd.Series,
     numbers: Mapping[str, np.ndarray],
     expiry: pd.Series | None,
-    first_line: int,
+    line_of: LineOf,
 ) -> FileRead:
     """Raw minutes of one file from its mapped columns, all of length N.
 
@@ -38,22 +38,22 @@ def minutes_of_columns(
         ``open``, ``high``, ``low``, ``close``, ``volume``.
     expiry : Series of str or None
         Expiry of each row; None if the declaration fixes it.
-    first_line : int
-        Line of the first row, for messages.
+    line_of : callable
+        Line of a row by its position, for messages.
     """
     if len(stamps) == 0:
         raise BadInputError(f"{path}: no rows. Remove the file or export it again.")
     if expiry is None:
-        names, codes = [declaration.expiry], np.zeros(len(stamps), dtype=np.int64)
+        names, codes = [declaration.expiry_in(path.name)], np.zeros(len(stamps), dtype=np.int64)
     else:
         if expiry.isna().any():
-            line = first_line + int(np.flatnonzero(expiry.isna())[0])
+            line = line_of(int(np.flatnonzero(expiry.isna())[0]))
             raise BadInputError(f"{path}, line {line}: no expiry. Every row has to name its delivery month.")
         codes, found = pd.factorize(expiry.astype(str), sort=True)
         names = [str(name) for name in found]
     spreads = spread_names(names, instrument, str(path))
     outright = ~spreads[codes]
-    open_us = open_times_us(stamps, declaration, str(path), first_line)[outright]
+    open_us = open_times_us(stamps, declaration, str(path), line_of)[outright]
     listed = [name for name, spread in zip(names, spreads, strict=True) if not spread]
     recode = np.cumsum(~spreads) - 1
     minutes = raw_minutes(

@@ -20,6 +20,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import pandas as pd
 
 from factory_assets.market.expiry import parse_expiry
+from factory_assets.market.readers.conventions import CONVENTIONS
 from factory_assets.vocabulary.errors import BadInputError
 
 DECLARATION_FILE = "source.toml"
@@ -30,6 +31,7 @@ FORMATS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "parquet": (".parquet",),
     }
 )
+"""Formats that have a reader, and how their files end; those of ``CONVENTIONS`` are read by one of these readers."""
 BAR_LABELS = ("open", "close")
 VOLUME_MEANINGS = ("contracts", "ticks")
 TIME_FORMATS_EPOCH: Mapping[str, str] = MappingProxyType(
@@ -38,6 +40,7 @@ TIME_FORMATS_EPOCH: Mapping[str, str] = MappingProxyType(
 ISO_TIME = "iso8601"
 REQUIRED_COLUMNS = ("time", "open", "high", "low", "close", "volume")
 OPTIONAL_COLUMNS = ("date", "expiry")
+_TABLES = ("expiry_of_file", "columns")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +50,9 @@ class Declaration:
     Attributes
     ----------
     format : str
-        ``databento_dbn``, ``csv`` or ``parquet``. DBN describes itself and takes no further key than ``contract``.
+        ``databento_dbn``, ``csv``, ``parquet``, or a vendor's format that settles every convention
+        (``ninjatrader8``). DBN describes itself and takes no further key than ``contract``; a vendor's format takes
+        ``contract`` and the expiry.
     contract : str
         Product the files hold (``MGC``); has to be the partition they are read into.
     bar_label : str
@@ -66,6 +71,8 @@ class Declaration:
         ``contracts`` traded, or ``ticks`` (number of trades) where a vendor has nothing better.
     expiry : str
         Delivery month of all rows (``MESU6``) if no column names it.
+    expiry_of_file : mapping of str to str
+        Delivery month of each file, if every file holds one and none names it.
     columns : mapping of str to (str or int)
         Where to find ``time``, ``open``, ``high``, ``low``, ``close``, ``volume`` and optionally ``date`` (put in
         front of ``time`` with a space) and ``expiry``: a column name, or its number from 1 if there is no header.
@@ -80,24 +87,54 @@ class Declaration:
     header: bool = True
     volume: str = "contracts"
     expiry: str = ""
+    expiry_of_file: Mapping[str, str] = field(default_factory=dict)
     columns: Mapping[str, str | int] = field(default_factory=dict)
+
+    @property
+    def reader(self) -> str:
+        """Format whose reader takes the files: a key of :data:`FORMATS`."""
+        return CONVENTIONS[self.format].reader if self.format in CONVENTIONS else self.format
+
+    def expiry_in(self, file_name: str) -> str:
+        """Delivery month of all rows of one file, where no column names it.
+
+        Raises
+        ------
+        BadInputError
+            ``[expiry_of_file]`` does not list the file.
+        """
+        if not self.expiry_of_file:
+            return self.expiry
+        if file_name not in self.expiry_of_file:
+            raise BadInputError(
+                f"{file_name}: [expiry_of_file] in {DECLARATION_FILE} does not list this file (it lists "
+                f"{sorted(self.expiry_of_file)[:5]}). Add a line with its delivery month, as "
+                f"{toml_value(file_name)} = {toml_value((self.contract or 'MES') + 'U6')}."
+            )
+        return self.expiry_of_file[file_name]
 
     def digest(self) -> str:
         """Sha256 of the declaration; with a file's own hash it identifies what reading the file yields."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        plain["columns"] = dict(sorted(self.columns.items()))
+        plain |= {name: dict(sorted(plain[name].items())) for name in _TABLES}
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
     def to_toml(self) -> str:
         """Text of the ``source.toml`` that declares this."""
-        quoted = {f.name: toml_value(getattr(self, f.name)) for f in fields(self) if f.name != "columns"}
+        quoted = {f.name: toml_value(getattr(self, f.name)) for f in fields(self) if f.name not in _TABLES}
+        settled = set(CONVENTIONS[self.format].fixed) if self.format in CONVENTIONS else set()
         if self.format == "databento_dbn":
             quoted = {name: quoted[name] for name in ("format", "contract")}
         elif self.format == "parquet":
-            quoted = {name: text for name, text in quoted.items() if name not in {"delimiter", "header"}}
-        lines = [f"{name} = {text}" for name, text in quoted.items() if text != '""']
-        if self.columns:
-            lines += ["", "[columns]", *(f"{name} = {toml_value(place)}" for name, place in self.columns.items())]
+            settled = {"delimiter", "header"}
+        lines = [f"{name} = {text}" for name, text in quoted.items() if text != '""' and name not in settled]
+        for table in _TABLES:
+            if (rows := getattr(self, table)) and table not in settled:
+                lines += [
+                    "",
+                    f"[{table}]",
+                    *(f"{_toml_key(name)} = {toml_value(value)}" for name, value in rows.items()),
+                ]
         return "\n".join(lines) + "\n"
 
 
@@ -105,6 +142,10 @@ def toml_value(value: str | int | bool) -> str:
     """Text of one value in a TOML file."""
     # JSON and TOML write strings alike, but for two escapes: pairs of surrogates, and the delete character.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _toml_key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else toml_value(name)
 
 
 def load_declaration(folder: Path) -> Declaration | None:
@@ -135,25 +176,30 @@ def declaration_from(content: Mapping[str, Any], where: str) -> Declaration:
     """
     known = {f.name: f for f in fields(Declaration)}
     problems = [f"unknown key {key!r} (known: {sorted(known)})" for key in content if key not in known]
-    wanted: dict[str, type] = dict.fromkeys(known, str) | {"header": bool, "columns": dict}
+    wanted: dict[str, type] = dict.fromkeys(known, str) | {"header": bool} | dict.fromkeys(_TABLES, dict)
     problems += [
         f"{key}: expected {wanted[key].__name__}, got {value!r}"
         for key, value in content.items()
         if key in wanted and not isinstance(value, wanted[key])
     ]
     if "format" not in content:
-        problems.append(f"missing key 'format' (one of {sorted(FORMATS)})")
+        problems.append(f"missing key 'format' (one of {_formats()})")
     if not problems:
-        declaration = Declaration(**content)
-        problems = _problems(declaration, content)
+        convention = CONVENTIONS.get(content["format"])
+        settled = {} if convention is None else dict(convention.fixed)
+        if given := sorted(settled.keys() & content.keys()):
+            problems = [f"{given}: {content['format']} settles these; remove the keys, or declare format = 'csv'"]
+        else:
+            declaration = Declaration(**{**settled, **content})
+            problems = _problems(declaration, {**settled, **content})
     if problems:
         raise BadInputError(f"{where}: " + "; ".join(problems) + ". Nothing was read; correct the declaration.")
     return declaration
 
 
 def _problems(declaration: Declaration, content: Mapping[str, Any]) -> list[str]:
-    if declaration.format not in FORMATS:
-        return [f"format: expected one of {sorted(FORMATS)}, got {declaration.format!r}"]
+    if declaration.reader not in FORMATS:
+        return [f"format: expected one of {_formats()}, got {declaration.format!r}"]
     if declaration.format == "databento_dbn":
         extra = sorted(set(content) - {"format", "contract"})
         return [f"{extra}: a DBN file declares these itself; remove the keys"] if extra else []
@@ -176,14 +222,33 @@ def _problems(declaration: Declaration, content: Mapping[str, Any]) -> list[str]
     if declaration.time_format not in {ISO_TIME, *TIME_FORMATS_EPOCH}:
         problems += _pattern_problem(declaration.time_format)
     mark = declaration.delimiter
-    if declaration.format == "csv" and (len(mark) != 1 or not mark.isascii() or mark in '"\r\n\0'):
+    if declaration.reader == "csv" and (len(mark) != 1 or not mark.isascii() or mark in '"\r\n\0'):
         problems.append(f"delimiter: expected one character of ASCII, no quote and no line end, got {mark!r}")
-    if declaration.expiry and parse_expiry(declaration.expiry) is None:
+    return problems + _expiry_problems(declaration) + _column_problems(declaration)
+
+
+def _formats() -> list[str]:
+    return sorted({*FORMATS, *CONVENTIONS})
+
+
+def _expiry_problems(declaration: Declaration) -> list[str]:
+    """Names that are no expiry, and anything but exactly one way to know it."""
+    named = {"expiry": declaration.expiry} if declaration.expiry else {}
+    named |= {f"[expiry_of_file] {file!r}": name for file, name in declaration.expiry_of_file.items()}
+    problems = [
+        f"{key}: {name!r} is no expiry name; expected the product, a month code and the year, "
+        f"e.g. '{declaration.contract or 'MES'}U6' for September 2026"
+        for key, name in named.items()
+        if not isinstance(name, str) or parse_expiry(name) is None
+    ]
+    ways = ("expiry" in declaration.columns, bool(declaration.expiry), bool(declaration.expiry_of_file))
+    if declaration.columns and sum(ways) != 1:
+        column = "" if declaration.format in CONVENTIONS else " or a column [columns] expiry,"
         problems.append(
-            f"expiry: {declaration.expiry!r} is no expiry name; expected the product, a month code and the year, "
-            f"e.g. '{declaration.contract or 'MES'}U6' for September 2026"
+            f'expiry: give either a fixed expiry = "MESU6",{column} or a section [expiry_of_file] with a line a file, '
+            "one of them"
         )
-    return problems + _column_problems(declaration)
+    return problems
 
 
 def _zone_problem(name: str) -> list[str]:
@@ -206,7 +271,7 @@ def _pattern_problem(pattern: str) -> list[str]:
 
 
 def _column_problems(declaration: Declaration) -> list[str]:
-    columns, by_number = declaration.columns, declaration.format == "csv" and not declaration.header
+    columns, by_number = declaration.columns, declaration.reader == "csv" and not declaration.header
     problems = [f"[columns] unknown key {key!r}" for key in columns if key not in REQUIRED_COLUMNS + OPTIONAL_COLUMNS]
     problems += [f"[columns] missing {key!r}" for key in REQUIRED_COLUMNS if columns and key not in columns]
     kind = "a column number from 1 (the files have no header)" if by_number else "a column name"
@@ -226,8 +291,6 @@ def _column_problems(declaration: Declaration) -> list[str]:
         for place, keys in fields_of.items()
         if len(keys) > 1
     ]
-    if columns and ("expiry" in columns) == bool(declaration.expiry):
-        problems.append('expiry: give either a fixed expiry = "MESU6" or a column [columns] expiry, one of the two')
     if "date" in columns and declaration.time_format in TIME_FORMATS_EPOCH:
         problems.append("[columns] date: an epoch time has no separate date")
     return problems

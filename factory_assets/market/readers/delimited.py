@@ -3,6 +3,7 @@
 import csv
 import re
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +41,6 @@ def read_csv(path: Path, instrument: Instrument, declaration: Declaration) -> Fi
         Expiries of another product.
     """
     table = _table(path, declaration)
-    first_line = 2 if declaration.header else 1
     places = _places(table, declaration, path)
     numbers = {
         name: _numbers(table.column(places[name]), name, path, declaration)
@@ -50,7 +50,8 @@ def read_csv(path: Path, instrument: Instrument, declaration: Declaration) -> Fi
     if "date" in places:
         stamps = _text(table.column(places["date"])) + " " + stamps
     expiry = _text(table.column(places["expiry"])) if "expiry" in places else None
-    return minutes_of_columns(path, instrument, declaration, stamps, numbers, expiry, first_line)
+    line_of = partial(_line_of, path, declaration)
+    return minutes_of_columns(path, instrument, declaration, stamps, numbers, expiry, line_of)
 
 
 def _table(path: Path, declaration: Declaration) -> pa.Table:
@@ -64,14 +65,32 @@ def _table(path: Path, declaration: Declaration) -> pa.Table:
             convert_options=pacsv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
         )
     except pa.ArrowInvalid as problem:
-        line = re.search(r"Row #(\d+)", str(problem))
-        place = f", line {line[1]}" if line else ""
+        row = re.search(r"Row #(\d+)", str(problem))
+        line = _line_of_filled(path, int(row[1]) - 1) if row else _line_without_text(path)
+        place = f", line {line}" if line else ""
         raise BadInputError(
             f"{path}{place}: not a table delimited by {declaration.delimiter!r}: {problem}. Correct the file, or "
             "delimiter and header in source.toml."
         ) from problem
     except (OSError, UnicodeDecodeError) as problem:
-        raise BadInputError(f"{path}: cannot be read as UTF-8 text: {problem}. Check the file.") from problem
+        raise _no_text(path, problem) from problem
+
+
+def _no_text(path: Path, problem: OSError | UnicodeDecodeError) -> BadInputError:
+    line = _line_without_text(path) if isinstance(problem, UnicodeDecodeError) else None
+    place = f", line {line}" if line else ""
+    return BadInputError(f"{path}{place}: cannot be read as UTF-8 text: {problem}. Check the file.")
+
+
+def _line_without_text(path: Path) -> int | None:
+    """First line that is not UTF-8; None if all are."""
+    with path.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError:
+                return number
+    return None
 
 
 def _first_line_width(path: Path, declaration: Declaration) -> list[str]:
@@ -108,7 +127,7 @@ def _numbers(column: pa.ChunkedArray, name: str, path: Path, declaration: Declar
         values = text.to_pylist()
         rows = [row for row, value in enumerate(values) if not _is_number(value)]
         raise BadInputError(
-            f"{path}, line {_line_of(path, rows[0], declaration)}: {name} = {values[rows[0]]!r} is no number "
+            f"{path}, line {_line_of(path, declaration, rows[0])}: {name} = {values[rows[0]]!r} is no number "
             f"({len(rows)} such lines). Expected a decimal number with a point; correct or remove the line."
         ) from None
 
@@ -121,13 +140,18 @@ def _is_number(value: str) -> bool:
     return True
 
 
-def _line_of(path: Path, row: int, declaration: Declaration) -> int:
+def _line_of(path: Path, declaration: Declaration, row: int) -> int:
     """Line of a data row, 1-based; empty lines count as lines but hold no row."""
-    wanted = row + (1 if declaration.header else 0)
+    return _line_of_filled(path, row + (1 if declaration.header else 0))
+
+
+def _line_of_filled(path: Path, wanted: int) -> int:
+    """Line of the line that is not empty with this position, counted from 0."""
     seen = -1
-    with path.open(encoding="utf-8-sig") as stream:
+    # Bytes that are no text may follow further down; the line in question is to be named all the same.
+    with path.open(encoding="utf-8-sig", errors="replace") as stream:
         for number, line in enumerate(stream, start=1):
-            seen += bool(line.strip())
+            seen += bool(line.rstrip("\r\n"))
             if seen == wanted:
                 return number
     return wanted + 1
@@ -180,7 +204,7 @@ def sniff(path: Path) -> Sniffed:
         with path.open(encoding="utf-8-sig") as stream:
             lines = [line.rstrip("\r\n") for line, _ in zip(stream, range(3), strict=False) if line.strip()]
     except (OSError, UnicodeDecodeError) as problem:
-        raise BadInputError(f"{path}: cannot be read as UTF-8 text: {problem}. Check the file.") from problem
+        raise _no_text(path, problem) from problem
     if not lines:
         raise BadInputError(f"{path}: empty file. Remove it or export it again.")
     counts = {mark: lines[0].count(mark) for mark in (";", ",", "\t", "|")}

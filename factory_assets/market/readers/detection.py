@@ -24,6 +24,7 @@ from factory_assets.market.readers.declaration import (
     toml_value,
 )
 from factory_assets.market.readers.delimited import sniff
+from factory_assets.market.readers.lookalikes import has_shared_shape, lookalike_evidence, ninjatrader_proposal
 from factory_assets.vocabulary.errors import AmbiguousFormatError, BadInputError
 from factory_assets.vocabulary.instruments import Instrument
 
@@ -78,7 +79,7 @@ def detect(folder: Path, instrument: Instrument) -> Detection:
         )
         return Detection(declaration=Declaration(format=format_name, contract=instrument.symbol), evidence=evidence)
     evidence_of = _csv_evidence if format_name == "csv" else _parquet_evidence
-    seen, proposal = evidence_of(first, instrument)
+    seen, proposal = evidence_of(files, instrument)
     raise AmbiguousFormatError(
         f"{folder}: {len(files)} {format_name} files and no {DECLARATION_FILE}. {seen} Nothing in the files proves "
         "whether a row is stamped with the open or the close of its minute, in which time zone, and what volume "
@@ -141,7 +142,8 @@ def _is_data(path: Path, suffixes: tuple[str, ...]) -> bool:
     return not name.startswith((".", "readme")) and name.endswith(suffixes)
 
 
-def _csv_evidence(path: Path, instrument: Instrument) -> tuple[str, str]:
+def _csv_evidence(files: Sequence[Path], instrument: Instrument) -> tuple[str, str]:
+    path = files[0]
     facts = sniff(path)
     seen = (
         f"{path.name} looks delimited by {facts.delimiter!r}, header {str(facts.header).lower()}; a row: "
@@ -167,10 +169,16 @@ def _csv_evidence(path: Path, instrument: Instrument) -> tuple[str, str]:
         f" the times look like {stamp!a}",
     ]
     heading = "[columns]                   # " + ("names in the header" if facts.header else "numbers, the first is 1")
-    return seen, _template(lines, heading, found, instrument)
+    template = _template(lines, heading, found, instrument)
+    if has_shared_shape(facts):
+        return f"{seen} {lookalike_evidence(path, instrument)}", template + "\n" + ninjatrader_proposal(
+            files, instrument
+        )
+    return seen, template
 
 
-def _parquet_evidence(path: Path, instrument: Instrument) -> tuple[str, str]:
+def _parquet_evidence(files: Sequence[Path], instrument: Instrument) -> tuple[str, str]:
+    path = files[0]
     try:
         schema = pq.read_schema(path)
     except (pa.ArrowException, OSError) as problem:

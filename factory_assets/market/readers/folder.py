@@ -15,6 +15,7 @@ from factory_assets.market.readers.databento import read_dbn
 from factory_assets.market.readers.declaration import DECLARATION_FILE, Declaration, load_declaration
 from factory_assets.market.readers.delimited import read_csv
 from factory_assets.market.readers.detection import data_files, detect
+from factory_assets.market.readers.ninjatrader import read_ninjatrader
 from factory_assets.market.readers.parquet import read_parquet
 from factory_assets.market.readers.raw import FileRead, RawRead, file_sha256
 from factory_assets.vocabulary.errors import BadInputError, ForeignContractError
@@ -33,6 +34,8 @@ def read_file(path: Path, instrument: Instrument, declaration: Declaration) -> F
     """
     if declaration.format == "databento_dbn":
         return read_dbn(path, instrument)
+    if declaration.format == "ninjatrader8":
+        return read_ninjatrader(path, instrument, declaration)
     if declaration.format == "parquet":
         return read_parquet(path, instrument, declaration)
     return read_csv(path, instrument, declaration)
@@ -52,7 +55,7 @@ def declaration_of(folder: Path, instrument: Instrument) -> tuple[Declaration, l
     """
     format_name, files = data_files(folder)
     declaration = load_declaration(folder) or detect(folder, instrument).declaration
-    if declaration.format != format_name:
+    if declaration.reader != format_name:
         raise BadInputError(
             f"{folder / DECLARATION_FILE}: declares format {declaration.format!r}, but the folder holds "
             f"{len(files)} files of {format_name!r} (first: {files[0].name}). Correct one of the two."

@@ -45,7 +45,7 @@ def read_parquet(path: Path, instrument: Instrument, declaration: Declaration) -
     if "date" in place:
         stamps = table.column(place["date"]).to_pandas().astype(str) + " " + stamps.astype(str)
     expiry = table.column(place["expiry"]).to_pandas() if "expiry" in place else None
-    return minutes_of_columns(path, instrument, declaration, pd.Series(stamps), numbers, expiry, first_line=1)
+    return minutes_of_columns(path, instrument, declaration, pd.Series(stamps), numbers, expiry, lambda row: row + 1)
 
 
 def _check_columns(schema: pa.Schema, declaration: Declaration, path: Path) -> None:

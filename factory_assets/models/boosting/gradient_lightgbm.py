@@ -1,7 +1,7 @@
 """LightGBM on tabular rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -65,6 +65,7 @@ class LightGbmParameters(ModelParameters):
 class _State:
     booster: "lightgbm.Booster"
     text: str
+    curves: Mapping[str, list[float]] = field(default_factory=dict)
 
 
 @register(
@@ -105,21 +106,25 @@ class LightGbm(BaseModel[_State]):
     def _fit(self, train: Samples, evaluation: Samples | None, class_count: int) -> _State:
         import lightgbm
 
-        settings = self._native(class_count) | {"num_threads": self._threads(train.features)}
+        settings = self._native(class_count) | {"num_threads": self._threads(train.table)}
         dataset = _dataset(train, settings)
         stopping = settings.pop("early_stopping_round")
         rounds = settings.pop("num_iterations")
         watched = [] if evaluation is None else [_dataset(evaluation, settings, reference=dataset)]
+        losses: dict[str, dict[str, list[float]]] = {}
+        recording = lightgbm.record_evaluation(losses)
         booster = lightgbm.train(
             settings,
             dataset,
             num_boost_round=rounds,
-            valid_sets=watched,
-            callbacks=[lightgbm.early_stopping(stopping, verbose=False)] if watched else [],
+            valid_sets=[dataset, *watched],  # early stopping never looks at the training set
+            valid_names=["train_loss", "watched_loss"][: 1 + len(watched)],
+            callbacks=[recording, *([lightgbm.early_stopping(stopping, verbose=False)] if watched else [])],
         )
         best = booster.best_iteration if watched else booster.current_iteration()
         text = booster.model_to_string(num_iteration=best)
-        return _State(lightgbm.Booster(model_str=text), text)
+        curves = {name: list(loss["multi_logloss"]) for name, loss in losses.items()}
+        return _State(lightgbm.Booster(model_str=text), text, curves)
 
     def _native(self, class_count: int) -> dict[str, Any]:
         return {
@@ -160,6 +165,9 @@ class LightGbm(BaseModel[_State]):
     def _report(self, state: _State) -> Mapping[str, int]:
         return {"best_iteration": state.booster.current_iteration()}
 
+    def _curves(self, state: _State) -> Mapping[str, list[float]]:
+        return state.curves
+
 
 def _dataset(
     samples: Samples, settings: Mapping[str, Any], reference: "lightgbm.Dataset | None" = None
@@ -168,7 +176,7 @@ def _dataset(
 
     # Column-major input is read in place; row-major would be copied.
     return lightgbm.Dataset(
-        np.asfortranarray(samples.features),
+        np.asfortranarray(samples.table),
         label=samples.target,
         weight=samples.weight,
         params=dict(settings),

@@ -7,14 +7,14 @@ Belongs here: what any model has to do whatever it is. Does not: what one model 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from factory_assets.models.checks import contract, learning, persistence
+from factory_assets.models.checks import contract, learning, persistence, resuming, windows
 
 Check = Callable[[str], None]
 
 CHECKS: Mapping[str, Check] = MappingProxyType(
     {
         name: getattr(module, name)
-        for module in (contract, learning, persistence)
+        for module in (contract, learning, persistence, resuming, windows)
         for name in sorted(vars(module))
         if name.startswith("check_")
     }

@@ -36,7 +36,7 @@ def check_search_space_can_be_built(name: str) -> None:
 def check_probabilities_for_any_number_of_classes(name: str) -> None:
     """2 to 5 classes: one column each in sorted order, finite, within [0, 1], rows summing to one; predict agrees."""
     for count in (2, 3, 4, 5):
-        world = planted(classes=count, rows=300, later=100)
+        world = planted(name, classes=count, rows=300, later=100)
         labels = 10 * world.labels[::-1] + 7  # neither contiguous nor starting at 0
         model = create(name).fit(world.features[::-1], labels)
         proba = model.predict_proba(world.later_features)
@@ -51,8 +51,8 @@ def check_probabilities_for_any_number_of_classes(name: str) -> None:
 
 def check_column_order_follows_the_classes(name: str) -> None:
     """Renaming the classes in reverse order reverses the columns of the learnt signal."""
-    world = planted()
-    strong = world.later_features[:, 0] > 1.5
+    world = planted(name)
+    strong = world.later_signal > 1.5
     up = create(name).fit(world.features, world.labels).predict_proba(world.later_features[strong])
     down = create(name).fit(world.features, -world.labels).predict_proba(world.later_features[strong])
     require(bool((up[:, 2] > up[:, 0]).mean() > 0.9), f"{name}: the high class is not in the last column")
@@ -61,7 +61,7 @@ def check_column_order_follows_the_classes(name: str) -> None:
 
 def check_row_predicts_alone(name: str) -> None:
     """One row gives the same bits alone, in a batch, and in a batch of another order and memory layout."""
-    world = planted(rows=300, later=64)
+    world = planted(name, rows=300, later=64)
     model = create(name).fit(world.features, world.labels)
     batch = model.predict_proba(world.later_features)
     alone = np.concatenate([model.predict_proba(world.later_features[row : row + 1]) for row in range(64)])
@@ -75,10 +75,10 @@ def check_row_predicts_alone(name: str) -> None:
 
 def check_bad_samples_are_refused(name: str) -> None:
     """Each wrong input is refused with a message that names it, at the fit and at the prediction."""
-    world = planted(rows=120, later=20)
+    world = planted(name, rows=120, later=20)
     x, y = world.features, world.labels
     holed = x.copy()
-    holed[17, 2] = np.nan
+    holed.reshape(len(x), -1)[17, 2] = np.nan
     cases: dict[str, tuple[tuple[Any, ...], dict[str, Any]]] = {
         "row 17, column 2": ((holed, y), {}),
         "dimensions": ((x[:, 0], y), {}),
@@ -101,7 +101,7 @@ def check_bad_samples_are_refused(name: str) -> None:
 
 def check_class_missing_from_eval_set(name: str) -> None:
     """An evaluation set that lacks a class is no error; the class keeps its column."""
-    world = planted(rows=400)
+    world = planted(name, rows=400)
     kept = world.later_labels != 0
     model = create(name)
     model.fit(world.features, world.labels, eval_set=(world.later_features[kept], world.later_labels[kept]))
@@ -110,7 +110,7 @@ def check_class_missing_from_eval_set(name: str) -> None:
 
 def check_interrupted_fit_leaves_nothing(name: str) -> None:
     """A fit broken off after an earlier one that finished: nothing of either can be predicted with or saved."""
-    world = planted(rows=200, later=20)
+    world = planted(name, rows=200, later=20)
     model = create(name)
     require_refusal(lambda: model.predict_proba(world.features), NotFittedError, "not fitted", name)
     model.fit(world.features, world.labels)

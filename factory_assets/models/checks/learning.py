@@ -3,7 +3,7 @@
 import numpy as np
 
 from factory_assets.models.checks.require import require
-from factory_assets.models.checks.worlds import log_loss_rows, null, planted
+from factory_assets.models.checks.worlds import log_loss_rows, null, planted, sample_shape
 from factory_assets.models.registry import create, entry
 
 _STANDARD_ERRORS = 4.0
@@ -12,7 +12,8 @@ _STANDARD_ERRORS = 4.0
 def check_memorises_64_rows(name: str) -> None:
     """With the entry's ``memorising`` parameters, 64 rows of arbitrary labels are reproduced."""
     rng = np.random.default_rng(8)
-    features, labels = rng.normal(size=(64, 80)).astype(np.float32), rng.integers(0, 3, size=64)
+    features = rng.normal(size=(64, *sample_shape(name, 80))).astype(np.float32)
+    labels = rng.integers(0, 3, size=64)
     model = create(name, **entry(name).memorising).fit(features, labels)
     wrong = int((model.predict(features) != labels).sum())
     require(wrong == 0, f"{name}: {wrong} of 64 rows are not reproduced under {dict(entry(name).memorising)}")
@@ -20,7 +21,7 @@ def check_memorises_64_rows(name: str) -> None:
 
 def check_learns_a_planted_signal(name: str) -> None:
     """On later samples of the planted world the log loss beats the class shares clearly."""
-    world = planted()
+    world = planted(name)
     half = len(world.later_labels) // 2
     watched = (world.later_features[:half], world.later_labels[:half])
     model = create(name).fit(world.features, world.labels, eval_set=watched)
@@ -34,7 +35,7 @@ def check_learns_a_planted_signal(name: str) -> None:
 
 def check_chance_on_shuffled_labels(name: str) -> None:
     """On the null world nothing is gained over the class shares."""
-    world = null()
+    world = null(name)
     gain = _gain(
         create(name).fit(world.features, world.labels).predict_proba(world.later_features),
         world.labels,
@@ -49,7 +50,7 @@ def check_chance_on_shuffled_labels(name: str) -> None:
 
 def check_probabilities_match_class_shares(name: str) -> None:
     """With rare classes the mean probability of each class is its weighted share: no class weights left in."""
-    world = planted(classes=5)
+    world = planted(name, classes=5)
     labels = np.where(world.labels <= 0, -1, np.where(world.labels <= 2, 0, 1))
     kept = (labels != 1) | (np.arange(len(labels)) % 3 == 0)
     features, labels, weights = world.features[kept], labels[kept], world.weights[kept]
@@ -64,7 +65,7 @@ def check_probabilities_match_class_shares(name: str) -> None:
 
 def check_weights_change_the_fit(name: str) -> None:
     """Weights move probabilities towards what weighs more; a row of weight 0 is an absent row, bit for bit."""
-    world = planted(rows=600, later=200)
+    world = planted(name, rows=600, later=200)
     heavy = np.where(world.labels == 1, 4.0, 1.0)
     plain = create(name).fit(world.features, world.labels).predict_proba(world.later_features)
     moved = create(name).fit(world.features, world.labels, sample_weight=heavy).predict_proba(world.later_features)
@@ -80,7 +81,7 @@ def check_weights_change_the_fit(name: str) -> None:
 
 def check_weight_k_equals_k_copies(name: str) -> None:
     """Where the entry declares it: integer weights fit like copies; where it does not, the two differ visibly."""
-    world = planted(rows=400, later=200)
+    world = planted(name, rows=400, later=200)
     copies = np.random.default_rng(4).integers(1, 4, size=400)
     repeated = create(name).fit(np.repeat(world.features, copies, axis=0), np.repeat(world.labels, copies))
     weighted = create(name).fit(world.features, world.labels, sample_weight=copies)
@@ -97,7 +98,7 @@ def check_early_stopping_watches_its_eval_set_only(name: str) -> None:
     A fit that watched equals, bit for bit, a fit of that many rounds that watched nothing. Models without rounds are
     not changed by an evaluation set at all.
     """
-    world = planted()
+    world = planted(name)
     free = create(name).fit(world.features, world.labels)
     watched = create(name)
     watched.fit(world.features, world.labels, eval_set=(world.later_features, world.later_labels))
@@ -125,7 +126,7 @@ def check_early_stopping_loss_is_weighted(name: str) -> None:
     """Weights of the evaluation set count in the loss it is watched by."""
     if not entry(name).stops_early:
         return
-    world = planted()
+    world = planted(name)
     shuffled = world.later_labels.copy()
     shuffled[::2] = np.random.default_rng(2).permutation(shuffled[::2])
     true_rows = (np.arange(len(shuffled)) % 2).astype(float)
@@ -138,7 +139,7 @@ def check_early_stopping_loss_is_weighted(name: str) -> None:
 
 def check_same_data_same_bytes(name: str) -> None:
     """Declared ``bitwise``: the same rows in any order give the same files, whatever ran in between."""
-    world = planted(rows=500, later=200)
+    world = planted(name, rows=500, later=200)
     order = np.random.default_rng(6).permutation(500)
     back = np.random.default_rng(7).permutation(200)
     later_x, later_y = world.later_features, world.later_labels

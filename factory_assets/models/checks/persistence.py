@@ -27,7 +27,7 @@ np.save(sys.argv[3], model.predict_proba(np.load(sys.argv[2])))
 
 def check_saved_equals_loaded_in_a_fresh_process(name: str) -> None:
     """A folder read by a new interpreter gives the same bits; saving what was loaded gives the same bytes."""
-    world = planted(rows=300, later=100)
+    world = planted(name, rows=300, later=100)
     model = create(name, seed=9).fit(world.features, world.labels, world.weights)
     with tempfile.TemporaryDirectory() as scratch:
         folder, rows, out = (Path(scratch) / part for part in ("model", "rows.npy", "out.npy"))
@@ -43,7 +43,7 @@ def check_saved_equals_loaded_in_a_fresh_process(name: str) -> None:
 
 def check_damaged_files_are_refused(name: str) -> None:
     """Any flipped bit, cut, missing or added file is an integrity error, never a model."""
-    world = planted(rows=200, later=20)
+    world = planted(name, rows=200, later=20)
     files = create(name).fit(world.features, world.labels).to_files()
     rng = np.random.default_rng(1)
     for file, data in files.items():

@@ -22,6 +22,8 @@ FILES = (
     "deployment",
     "reports",
     "test_report",
+    "nightly",
+    "forward",
 )
 
 

@@ -1,15 +1,17 @@
-"""Phase 5: the tabular row of every sampled decision."""
+"""Phase 5: the tabular row and the window of base bars of every sampled decision."""
 
 from collections.abc import Iterable
 
-from factory_assets.adapters import adapter_invariants, build_tabular
-from factory_assets.features.pools import tabular_pool
+from factory_assets.adapters import adapter_invariants, build_sequence, build_tabular, sequence_invariants
+from factory_assets.features.pools import sequence_pool, tabular_pool
 from factory_assets.orchestration.factory_asset import factory_asset
 from factory_assets.orchestration.materialization import Materialization, Product
 from factory_assets.orchestration.outputs import table_output
 from factory_assets.vocabulary.frames import dates_days, times_us
-from factory_assets.vocabulary.schemas import LABELS, TABULAR
-from factory_assets.vocabulary.timeframes import TIMEFRAMES_MINUTES, features_name
+from factory_assets.vocabulary.schemas import LABELS, SEQUENCE, TABULAR
+from factory_assets.vocabulary.timeframes import BASE_MINUTES, TIMEFRAMES_MINUTES, features_name
+
+_ROWS = features_name(BASE_MINUTES)
 
 
 @factory_asset(
@@ -39,5 +41,43 @@ def tabular(part: Materialization) -> Iterable[Product]:
             content=rows,
             verdicts=adapter_invariants(rows, decisions, features, pool),
             metadata={"columns": sum(len(names) for names in pool.values())},
+        )
+    ]
+
+
+@factory_asset(
+    table_output(
+        SEQUENCE,
+        "Window of base bars of every sampled decision of train and val; its newest row is known at the decision.",
+        checks=("one_shared_index", "known_at_decision", "windows_cross_no_outage", "no_nan"),
+    ),
+    reads=["study", LABELS.name, TABULAR.name, _ROWS],
+    settings_sections=["adapters"],
+)
+def sequence(part: Materialization) -> Iterable[Product]:
+    """Say which rows of features_5min each decision's window shows; no row is copied."""
+    names, settings = sequence_pool(), part.settings.adapters
+    outcome = part.read(LABELS.name, columns=["decision_time", "trade_date", "event"])
+    sample = outcome[outcome["event"]]
+    decisions = times_us(sample["decision_time"])
+    features = part.read(_ROWS, columns=["close_time", *names], until_day=part.study.val_last_day)
+    close_us = times_us(features["close_time"])
+    clock_us = part.calendar.covering(close_us).base_clock_us()
+    limits = {
+        "window_bars": settings.sequence_window_bars,
+        "outage_minutes_max": settings.sequence_outage_minutes_max,
+    }
+    windows = build_sequence(decisions, dates_days(sample["trade_date"]), close_us, clock_us, **limits)
+    tabular_us = times_us(part.read(TABULAR.name, columns=["decision_time"])["decision_time"])
+    return [
+        Product(
+            name=SEQUENCE.name,
+            content=windows,
+            verdicts=sequence_invariants(windows, decisions, tabular_us, features, names, clock_us, **limits),
+            metadata={
+                "columns": len(names),
+                "window_bars": settings.sequence_window_bars,
+                "shorter_windows": int((windows["rows"] < settings.sequence_window_bars).sum()),
+            },
         )
     ]

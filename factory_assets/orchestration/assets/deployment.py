@@ -2,16 +2,20 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
 
-from factory_assets.deployment import Release, batch_rows, write_bundle
+from factory_assets.deployment import Release, SequenceInput, batch_rows, write_bundle
 from factory_assets.deployment.bundle import verified_files
-from factory_assets.deployment.parity import prove_release
-from factory_assets.features.pools import tabular_pool
+from factory_assets.deployment.parity import BUNDLE_CHECK, PARITY_CHECK, prove_release
+from factory_assets.deployment.release import SEQUENCE
+from factory_assets.deployment.release_registry import ReleaseRegistry
+from factory_assets.deployment.stored import STACK_CHECK, stack_verdict
+from factory_assets.features.pools import sequence_pool, tabular_pool
 from factory_assets.orchestration.assets.models import BASES
 from factory_assets.orchestration.code_version import code_version
 from factory_assets.orchestration.factory_asset import factory_asset
@@ -20,11 +24,11 @@ from factory_assets.orchestration.outputs import Output
 from factory_assets.orchestration.releases import released_folder
 from factory_assets.stacking import FittedMember, FittedMeta
 from factory_assets.storage.files import sync_folder
+from factory_assets.vocabulary.frames import dates_days
 from factory_assets.vocabulary.schemas import EVALUATION, LABELS, RAW_MINUTES, STACK
-from factory_assets.vocabulary.timeframes import TIMEFRAMES_MINUTES, features_name
-from factory_assets.vocabulary.verdict import Verdict
+from factory_assets.vocabulary.settings import AdapterSettings
+from factory_assets.vocabulary.timeframes import BASE_MINUTES, TIMEFRAMES_MINUTES, features_name
 
-_PROBABILITY_BOUND = 1e-12
 _HEADLINE = ("log_loss", "skill_log_loss", "direction_skill", "net_pnl_dollars", "sharpe_annual")
 
 
@@ -33,8 +37,8 @@ _HEADLINE = ("log_loss", "skill_log_loss", "direction_skill", "net_pnl_dollars",
         name="bundle",
         group="deployment",
         description="Release bundle: models, scalers, rule and manifest, no pickle; proven live against the batch.",
-        checks=("bundle_verified", "parity", "bundle_equals_stack"),
-        kinds=frozenset({"json", "lightgbm"}),
+        checks=(BUNDLE_CHECK, PARITY_CHECK, STACK_CHECK),
+        kinds=frozenset({"json", "safetensors", "lightgbm"}),
         by_horizon=True,
     ),
     reads=[
@@ -53,17 +57,17 @@ _HEADLINE = ("log_loss", "skill_log_loss", "direction_skill", "net_pnl_dollars",
 def bundle(part: Materialization) -> Iterable[Product]:
     """Write the bundle aside, replay the last minutes of val through it, and move it into releases if both agree."""
     until = part.study.val_last_day
-    pool = tabular_pool(part.settings.adapters.tabular_primary_minutes, part.settings.adapters.tabular_other_minutes)
-    features = {
-        minutes: part.read(features_name(minutes), columns=["close_time", *names], until_day=until)
-        for minutes, names in pool.items()
-    }
-    labels, stack = part.read(LABELS.name), part.read(STACK.name)
     val = {name: part.read(f"val_{name}") for name in BASES}
     for name in BASES:
         part.read(f"oof_{name}", columns=["decision_time"])
-    release = _release(part, pool)
+    labels, stack = _proven_labels(part), part.read(STACK.name)
+    release = _release(part)
+    features = {
+        minutes: part.read(features_name(minutes), columns=["close_time", *names], until_day=until)
+        for minutes, names in release.reads.items()
+    }
     made_of = tuple(part.refs)
+    release = replace(release, inputs={str(ref): ref.digest for ref in made_of})
     rows = batch_rows(release, labels, features)
     part.home.releases.mkdir(parents=True, exist_ok=True)
     with TemporaryDirectory(prefix=".proving-", dir=part.home.releases) as staging:
@@ -75,11 +79,14 @@ def bundle(part: Materialization) -> Iterable[Product]:
             rows,
             parity_minutes=part.settings.deployment.parity_minutes,
         )
-        verdicts.append(_equals_stack(release, rows, stack, val))
+        verdicts.append(stack_verdict(release, rows, stack, val))
         target = released_folder(part.home, part.key, digest)
         part.factory.store.check_lineage(made_of)
         if all(verdict.passed for verdict in verdicts if verdict.blocking):
             _move(folder, target, digest)
+            ReleaseRegistry(part.home.releases, part.key).record_candidate(
+                digest, data_end_day=until, clock=part.factory.clock
+            )
     return [
         Product(
             name="bundle",
@@ -91,7 +98,18 @@ def bundle(part: Materialization) -> Iterable[Product]:
     ]
 
 
-def _release(part: Materialization, pool: Mapping[int, tuple[str, ...]]) -> Release:
+def _proven_labels(part: Materialization) -> pd.DataFrame:
+    """Base bars that something is compared at: those of val, and the last ones, enough for the minutes of parity."""
+    labels = part.read(LABELS.name).sort_values("decision_time", ignore_index=True)
+    in_val = dates_days(labels["trade_date"]) > part.study.train_last_day
+    # a base bar holds at least one traded minute
+    last = np.arange(len(labels)) >= len(labels) - part.settings.deployment.parity_minutes
+    return labels[in_val | last].reset_index(drop=True)
+
+
+def _release(part: Materialization) -> Release:
+    """The fitted parts together; ``inputs`` is filled in when all of them are read."""
+    settings = part.settings.adapters
     rule = json.loads(part.read_files("decision_rule").files["rule.json"])
     m0_long, m0_short = rule["m0"]["-1"]
     members = {name: FittedMember.from_files(part.read_files(f"model_{name}").files) for name in BASES}
@@ -104,16 +122,29 @@ def _release(part: Materialization, pool: Mapping[int, tuple[str, ...]]) -> Rele
         barriers=part.barriers,
         labels=part.settings.labels,
         market=part.settings.market,
-        pool=pool,
+        pool=tabular_pool(settings.tabular_primary_minutes, settings.tabular_other_minutes),
+        sequence=_sequence(settings, members),
         members=members,
         meta=meta,
         theta=float(rule["theta"]["stack"]),
         m0_long=float(m0_long),
         m0_short=float(m0_short),
         study=part.study.to_json(),
-        inputs={str(ref): ref.digest for ref in part.refs},
+        inputs={},
         metrics={f"{row.period}_{row.metric}": float(row.value) for row in shown.itertuples()},
         profile=part.settings.profile,
+    )
+
+
+def _sequence(settings: AdapterSettings, members: Mapping[str, FittedMember]) -> SequenceInput | None:
+    """What the sequence members read; None if there is none."""
+    if not any(member.model.entry.adapter == SEQUENCE for member in members.values()):
+        return None
+    return SequenceInput(
+        minutes=BASE_MINUTES,
+        names=sequence_pool(),
+        window_bars=settings.sequence_window_bars,
+        outage_minutes_max=settings.sequence_outage_minutes_max,
     )
 
 
@@ -124,31 +155,6 @@ def _minutes_until(part: Materialization, until_day: int) -> pd.DataFrame:
     end_us = sessions.close_us[sessions.trade_day <= until_day].max()
     last = pd.Timestamp(end_us, unit="us", tz="UTC")
     return raw[raw["open_time"] < last].drop(columns="contract").reset_index(drop=True)
-
-
-def _equals_stack(
-    release: Release, rows: pd.DataFrame, stack: pd.DataFrame, val: Mapping[str, pd.DataFrame]
-) -> Verdict:
-    """The parts of the bundle belong together: over val they give the stored predictions of stack and bases.
-
-    Parity sets the bundle beside itself, live and in batch; only this sets it beside what was evaluated.
-    """
-    columns = ["p_down", "p_flat", "p_up"]
-    matrix = rows.set_index("decision_time")[list(release.columns)]
-    kept = {"stack": stack[stack["origin"] == "val"], **val}
-    compared, worst = 0, 0.0
-    for name, stored in kept.items():
-        features = matrix.loc[stored["decision_time"]].to_numpy(dtype=np.float32)
-        member = release.probabilities if name == "stack" else release.members[name].predict_proba
-        worst = max(worst, float(np.abs(member(features) - stored[columns].to_numpy()).max()))
-        compared += len(stored)
-    return Verdict(
-        name="bundle_equals_stack",
-        passed=compared > 0 and worst <= _PROBABILITY_BOUND,
-        summary=f"{compared} stored val predictions of {', '.join(kept)} recomputed by the bundle, largest difference "
-        f"{worst:.2g} (bound {_PROBABILITY_BOUND:g})",
-        details={"rows": compared, "largest_difference": worst},
-    )
 
 
 def _move(folder: Path, target: Path, digest: str) -> None:

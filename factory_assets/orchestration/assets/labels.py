@@ -6,16 +6,18 @@ import pandas as pd
 
 from factory_assets.labels import label_decisions, label_invariants
 from factory_assets.orchestration.factory_asset import factory_asset
+from factory_assets.orchestration.labelled_record import LABELLED_WITHOUT_STUDY, LabelledRecord
 from factory_assets.orchestration.ledger_files import LedgerFiles
 from factory_assets.orchestration.materialization import Materialization, Product
 from factory_assets.orchestration.open_test import LABEL_SECTIONS, require_label_settings
 from factory_assets.orchestration.outputs import table_output
 from factory_assets.reports.labels import label_figures
-from factory_assets.vocabulary.errors import SealedPeriodError
+from factory_assets.splits.study import day_text
+from factory_assets.vocabulary.errors import SealedPeriodError, TooLittleHistoryError
 from factory_assets.vocabulary.frames import dates_days, times_us
 from factory_assets.vocabulary.schemas import LABELS, SEALED_OUTCOMES
 from factory_assets.vocabulary.timeframes import BASE_MINUTES, bars_name
-from factory_assets.vocabulary.verdict import Verdict
+from factory_assets.vocabulary.verdict import Scalar, Verdict
 
 _MINUTES, _BASE = bars_name(1), bars_name(BASE_MINUTES)
 _CHECKS = ("label_contract", "t1_complete", "costs_once", "random_walk_null")
@@ -29,10 +31,22 @@ def _labelled(part: Materialization, until_day: int) -> tuple[pd.DataFrame, list
     return outcome, label_invariants(outcome, minutes, base, *arguments)
 
 
+def _reach(part: Materialization) -> tuple[int, dict[str, Scalar]]:
+    """Last trade day to label. Without a study it is recorded before any outcome is made: it never becomes test."""
+    short = part.short_history
+    if short is None:
+        return part.study.val_last_day, {}
+    if short.labels_until_day is None:
+        raise TooLittleHistoryError(short.message)
+    LabelledRecord(part.factory, part.key.contract).enter(short.labels_until_day)
+    return short.labels_until_day, {LABELLED_WITHOUT_STUDY: day_text(short.labels_until_day)}
+
+
 @factory_asset(
     table_output(
         LABELS,
-        "Triple-barrier outcome of every decision of train and val, walked on 1-minute bars. A row is known at t1.",
+        "Triple-barrier outcome of every decision of train and val, walked on 1-minute bars. A row is known at t1. "
+        "Without a study: of the sessions that can only become train or val.",
         checks=_CHECKS,
         kinds=frozenset({"numba"}),
     ),
@@ -40,8 +54,9 @@ def _labelled(part: Materialization, until_day: int) -> tuple[pd.DataFrame, list
     settings_sections=LABEL_SECTIONS,
 )
 def labels(part: Materialization) -> Iterable[Product]:
-    """Label up to the last val session; nothing later is read."""
-    outcome, verdicts = _labelled(part, part.study.val_last_day)
+    """Label up to the last val session, or as far as is allowed while there is no study; nothing later is read."""
+    until, meta = _reach(part)
+    outcome, verdicts = _labelled(part, until)
     sample = outcome[outcome["event"]]
     return [
         Product(
@@ -55,6 +70,7 @@ def labels(part: Materialization) -> Iterable[Product]:
                 "average_uniqueness": float(sample["uniqueness"].mean()),
             },
             figures=label_figures(outcome, simulated=part.instrument.simulated),
+            meta=meta,
         )
     ]
 

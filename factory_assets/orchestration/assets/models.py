@@ -1,38 +1,64 @@
-"""Phase 6: one asset body a registered model of the tabular adapter, in its family's group."""
+"""Phase 6: one asset body a registered base model, in its family's group, reading the adapter it is declared for."""
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import dagster as dg
+import numpy as np
 
 from factory_assets.models import registry
 from factory_assets.orchestration.factory_asset import factory_asset
+from factory_assets.orchestration.fit_folder import fit_folder
 from factory_assets.orchestration.materialization import Materialization, Product
 from factory_assets.orchestration.outputs import Output, table_output
-from factory_assets.orchestration.partition_samples import Samples, read_samples
-from factory_assets.reports.models import model_figures
+from factory_assets.orchestration.partition_samples import ADAPTER_READS, Samples, read_samples
+from factory_assets.reports.models import curve_figures, model_figures
 from factory_assets.stacking import (
-    fit_recorded,
+    FitRequest,
+    FitWork,
+    MemberFit,
+    fit_members,
+    fold_requests,
     member_scaler_verdicts,
     oof_invariants,
-    out_of_fold,
     permuted_labels_verdict,
+    predict_folds,
     predict_val,
     val_invariants,
 )
-from factory_assets.vocabulary.schemas import LABELS, SPLITS, TABULAR, predictions_schema
+from factory_assets.vocabulary.schemas import LABELS, SPLITS, predictions_schema
+from factory_assets.vocabulary.verdict import Verdict
 
 MEMBER_CHECKS = ("scaler_ignores_other_rows", "scaler_output_finite")
 OOF_CHECKS = ("oof_once_per_row", "probabilities_valid", "labels_as_labelled", "oof_rows_unseen", *MEMBER_CHECKS)
 VAL_CHECKS = ("val_once_per_row", "probabilities_valid", "labels_as_labelled", "val_rows_unseen")
 CANARY = "permuted_labels_at_chance"
-BASES = tuple(name for name in registry.names() if registry.entry(name).adapter == "tabular")
-"""Registered base models of the tabular adapter."""
+BASES = tuple(name for name in registry.names() if registry.entry(name).adapter in ADAPTER_READS)
+"""Registered base models, of every adapter the factory has."""
+
+CURVES_FILE = "curves.json"
+"""The one file of an artifact ``curves_<model>``: loss of every round by fold (and ``train``) and curve."""
+
+
+CURVED = tuple(name for name in BASES if registry.entry(name).stops_early)
+"""Base models with rounds: they publish ``curves_<model>``."""
+
+
+def curves_name(name: str) -> str:
+    """Name of the artifact with a model's curves; only those of :data:`CURVED` have one."""
+    return f"curves_{name}"
+
+
+def read_curves(part: Materialization, name: str) -> dict[str, dict[str, list[float]]]:
+    """Published curves of a model of :data:`CURVED`, by fit and curve."""
+    return dict(json.loads(part.read_files(curves_name(name)).files[CURVES_FILE]))
 
 
 def _model_asset(name: str, *, with_canary: bool) -> dg.AssetsDefinition:
-    family = registry.entry(name).family
+    declared = registry.entry(name)
+    family, kinds = declared.family, frozenset({name})
     out_of_fold_schema = predictions_schema(f"oof_{name}", family)
     val_schema = predictions_schema(f"val_{name}", family)
 
@@ -41,52 +67,111 @@ def _model_asset(name: str, *, with_canary: bool) -> dg.AssetsDefinition:
 
     body.__name__ = name
     body.__doc__ = f"Fit {name} on each purged fold and on train; predict what each fit never saw."
+    curves = Output(
+        name=curves_name(name),
+        group=family,
+        description=f"Loss of {name} in every round: on the rows fitted on and on the purged tail it watched.",
+        kinds=kinds,
+        by_horizon=True,
+    )
     return factory_asset(
         table_output(
             out_of_fold_schema,
             f"Probabilities of {name} for every train decision, each from a fit that never saw it.",
             checks=(*OOF_CHECKS, CANARY) if with_canary else OOF_CHECKS,
-            kinds=frozenset({name}),
+            kinds=kinds,
         ),
         table_output(
             val_schema,
             f"Probabilities of {name} for the val period, fitted on train only.",
             checks=VAL_CHECKS,
-            kinds=frozenset({name}),
+            kinds=kinds,
         ),
         Output(
             name=f"model_{name}",
             group=family,
             description=f"{name} fitted on train: scaler and model in native, non-executable files.",
             checks=MEMBER_CHECKS,
-            kinds=frozenset({name}),
+            kinds=kinds,
             by_horizon=True,
         ),
-        reads=["study", LABELS.name, SPLITS.name, TABULAR.name],
+        *([curves] if name in CURVED else []),
+        reads=["study", LABELS.name, SPLITS.name, *ADAPTER_READS[declared.adapter]],
         settings_sections=["models", "splits", "adapters"],
     )(body)
 
 
 def _fit_and_predict(part: Materialization, name: str, *, with_canary: bool) -> Iterable[Product]:
-    samples = read_samples(part)
-    oof, val, model = model_products(
-        part, samples, name, model=name, params=part.settings.models.parameters.get(name, {})
-    )
-    verdicts = [*oof.verdicts]
-    if with_canary:
-        verdicts.append(
-            permuted_labels_verdict(
-                samples.train, samples.folds[:2], samples.kinds, seed=part.settings.models.seed, **_path_of(part)
+    samples = read_samples(part, registry.entry(name).adapter)
+    params = part.settings.models.parameters.get(name, {})
+    with fit_folder(part, name) as work:
+        fits = fit_partition(part, samples, model=name, params=params, work=work)
+        oof, val, model = model_products(part, samples, name, model=name, fits=fits)
+        verdicts = [*oof.verdicts]
+        if with_canary:
+            verdicts.append(
+                permuted_labels_verdict(
+                    samples.train,
+                    samples.folds[:2],
+                    samples.kinds,
+                    seed=part.settings.models.seed,
+                    work=work,
+                    **_path_of(part),
+                )
             )
-        )
-    figures = model_figures(name, oof.content, val.content, simulated=part.instrument.simulated)
-    return [replace(oof, verdicts=verdicts, figures=figures), val, model]
+    simulated = part.instrument.simulated
+    oof = replace(oof, verdicts=verdicts, figures=model_figures(name, oof.content, val.content, simulated=simulated))
+    if name not in CURVED:
+        return [oof, val, model]
+    curves = {fit_name: dict(fit.curves) for fit_name, fit in fits.items()}
+    text = json.dumps(curves, sort_keys=True, allow_nan=False)
+    figures = curve_figures(name, curves, simulated=simulated)
+    return [
+        oof,
+        val,
+        replace(model, figures=figures),
+        Product(name=curves_name(name), content={CURVES_FILE: text.encode()}, figures=figures),
+    ]
+
+
+def fit_partition(
+    part: Materialization, samples: Samples, *, model: str, params: Mapping[str, Any], work: FitWork | None = None
+) -> dict[str, MemberFit]:
+    """Fit a model on every purged fold and on train.
+
+    Every fit is made from the container that holds val too, so that the checks would see one that strays into it.
+
+    Parameters
+    ----------
+    part : Materialization
+        Partition being made.
+    samples : Samples
+        Its rows.
+    model : str
+        Registry name.
+    params : mapping
+        Changes of the registry's defaults.
+    work : FitWork, optional
+        As for :func:`factory_assets.stacking.fit_members`.
+
+    Returns
+    -------
+    dict of str to MemberFit
+        ``fold_0``, ``fold_1``, ..., then ``train``.
+    """
+    seed = part.settings.models.seed
+    requests = [
+        *fold_requests(model, params, samples.folds, samples.train_rows, seed=seed),
+        FitRequest(name="train", model_name=model, params=params, seed=seed, rows=samples.fit_rows),
+    ]
+    fits = fit_members(requests, samples.development, samples.kinds, work=work, **_path_of(part))
+    return {request.name: fit for request, fit in zip(requests, fits, strict=True)}
 
 
 def model_products(
-    part: Materialization, samples: Samples, name: str, *, model: str, params: Mapping[str, Any]
+    part: Materialization, samples: Samples, name: str, *, model: str, fits: Mapping[str, MemberFit]
 ) -> tuple[Product, Product, Product]:
-    """Fit a model on every purged fold and on train, predict, and check what each fit saw.
+    """Predict what each fit of :func:`fit_partition` never saw, and check what each fit saw.
 
     Parameters
     ----------
@@ -98,8 +183,8 @@ def model_products(
         Outputs are ``oof_<name>``, ``val_<name>`` and ``model_<name>``.
     model : str
         Registry name.
-    params : mapping
-        Changes of the registry's defaults.
+    fits : mapping of str to MemberFit
+        The folds' fits in order, and last the one on train.
 
     Returns
     -------
@@ -107,23 +192,26 @@ def model_products(
         Out-of-fold rows with :data:`OOF_CHECKS`, val rows with :data:`VAL_CHECKS` and the member fitted on train with
         :data:`MEMBER_CHECKS`.
     """
-    path, seed, kinds = _path_of(part), part.settings.models.seed, samples.kinds
-    scored = out_of_fold(model, params, samples.train, samples.folds, kinds, seed=seed, **path)
-    # Fitted from the container that holds val too, so that the checks would see a fit that strays into it.
-    final = fit_recorded(model, params, samples.development, kinds, rows=samples.fit_rows, seed=seed, **path)
+    *folded, final = fits.values()
+    scored = predict_folds(samples.train, samples.folds, folded)
     oof, val = scored.to_frame(), predict_val(final.member, samples.val)
-    fold_fits = [(rows, fit) for (rows, _), fit in zip(samples.folds, scored.fits, strict=True)]
-    reports = [member.model.fit_report_ for member in scored.members]
+    given = [samples.train_rows[rows] for rows, _ in samples.folds]
+
+    def _scalers(of: list[tuple[np.ndarray, MemberFit]]) -> list[Verdict]:
+        return member_scaler_verdicts(model, samples.development, samples.kinds, of, **_path_of(part))
+
     return (
         Product(
             name=f"oof_{name}",
             content=oof,
             verdicts=[
                 *oof_invariants(oof, samples.splits, samples.labels, scored.seen_decision_us),
-                *member_scaler_verdicts(model, samples.train, kinds, fold_fits, **path),
+                *_scalers(list(zip(given, folded, strict=True))),
             ],
             metadata={
-                f"fold_{fold}_{label}": value for fold, report in enumerate(reports) for label, value in report.items()
+                f"{fit_name}_{label}": value
+                for fit_name, fit in zip(fits, folded, strict=False)
+                for label, value in fit.member.model.fit_report_.items()
             },
         ),
         Product(
@@ -134,7 +222,7 @@ def model_products(
         Product(
             name=f"model_{name}",
             content=final.member.to_files(),
-            verdicts=member_scaler_verdicts(model, samples.development, kinds, [(samples.fit_rows, final)], **path),
+            verdicts=_scalers([(samples.fit_rows, final)]),
             metadata=dict(final.member.model.fit_report_),
         ),
     )
@@ -145,5 +233,10 @@ def _path_of(part: Materialization) -> dict[str, Any]:
     return {"settings": part.settings.splits, "clock_us": part.clock_us}
 
 
-MODEL_ASSETS = tuple(_model_asset(name, with_canary=name == BASES[0]) for name in BASES)
-"""One body a base model; the first one of the adapter carries its canary."""
+def _first_of_adapter(name: str) -> bool:
+    adapter = registry.entry(name).adapter
+    return name == next(base for base in BASES if registry.entry(base).adapter == adapter)
+
+
+MODEL_ASSETS = tuple(_model_asset(name, with_canary=_first_of_adapter(name)) for name in BASES)
+"""One body a base model; the first one of each adapter carries its canary."""

@@ -7,7 +7,7 @@ import pandas as pd
 from factory_assets.evaluation.ledger import openings
 from factory_assets.evaluation.targets import targets_table
 from factory_assets.features import catalogue
-from factory_assets.orchestration.assets.models import BASES
+from factory_assets.orchestration.assets.models import BASES, CURVED, curves_name, read_curves
 from factory_assets.orchestration.factory_asset import factory_asset
 from factory_assets.orchestration.ledger_files import LedgerFiles
 from factory_assets.orchestration.materialization import Materialization, Product
@@ -19,7 +19,7 @@ from factory_assets.reports.headline import edge_sentences
 from factory_assets.reports.labels import label_figures
 from factory_assets.reports.market import market_figures
 from factory_assets.reports.metric_table import METRIC_GROUPS, metric_table
-from factory_assets.reports.models import model_figures
+from factory_assets.reports.models import curve_figures, model_figures
 from factory_assets.reports.page import Section, render_page
 from factory_assets.splits.study import day_text
 from factory_assets.vocabulary.frames import dates_days
@@ -46,6 +46,7 @@ _READS = (
     LABELS.name,
     SPLITS.name,
     *(f"{period}_{name}" for name in BASES for period in ("oof", "val")),
+    *(curves_name(name) for name in CURVED),
     STACK.name,
     EVALUATION.name,
     TRADES.name,
@@ -89,6 +90,7 @@ def _results(part: Materialization) -> list[Section]:
         for name in BASES
         for figure in model_figures(name, part.read(f"oof_{name}"), part.read(f"val_{name}"), simulated=simulated)
     ]
+    curves = [figure for name in CURVED for figure in curve_figures(name, read_curves(part, name), simulated=simulated)]
     study = part.study
     opened = openings(LedgerFiles(part.factory, study).entries())
     return [
@@ -127,7 +129,7 @@ def _results(part: Materialization) -> list[Section]:
         ),
         Section(
             title="Models",
-            figures=[*models, *model_figures("stack", stack[~in_val], stack[in_val], simulated=simulated)],
+            figures=[*models, *curves, *model_figures("stack", stack[~in_val], stack[in_val], simulated=simulated)],
         ),
     ]
 

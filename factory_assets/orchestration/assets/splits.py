@@ -21,13 +21,14 @@ _CHECKS = (
 @factory_asset(
     table_output(SPLITS, "Role of every sampled decision in each purged fold and in the hold-out.", checks=_CHECKS),
     reads=["study", LABELS.name],
-    settings_sections=["splits"],
+    settings_sections=["splits", "adapters"],
 )
 def splits(part: Materialization) -> Iterable[Product]:
     """Assign roles and check them by brute force."""
     outcome = part.read(LABELS.name)
-    table = split_table(outcome, part.study, part.settings.splits, part.clock_us)
-    verdicts = split_invariants(outcome, table, part.study, part.settings.splits, part.clock_us)
+    settings, window_bars = part.settings.splits, part.settings.adapters.sequence_window_bars
+    table = split_table(outcome, part.study, settings, part.clock_us, window_bars=window_bars)
+    verdicts = split_invariants(outcome, table, part.study, settings, part.clock_us, window_bars=window_bars)
     roles = table.groupby(["scheme", "role"], observed=True).size()
     counts = {f"{scheme}_{role}": int(rows) for (scheme, role), rows in roles.items()}
     return [Product(name=SPLITS.name, content=table, verdicts=verdicts, metadata=counts)]

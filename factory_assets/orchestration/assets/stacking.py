@@ -9,6 +9,7 @@ from factory_assets.orchestration.assets.models import (
     MEMBER_CHECKS,
     OOF_CHECKS,
     VAL_CHECKS,
+    fit_partition,
     model_products,
 )
 from factory_assets.orchestration.factory_asset import factory_asset
@@ -54,13 +55,14 @@ _BASE = bars_name(BASE_MINUTES)
 )
 def clock_atr_baselines(part: Materialization) -> Iterable[Product]:
     """Run the clock + ATR baselines through the same folds, fits and checks as the models."""
-    samples = read_samples(part)
+    samples = read_samples(part, "tabular")
     bars = part.read(_BASE, until_day=part.study.val_last_day)
     features = clock_atr_features(samples.development.decision_us, part.study_sessions, bars)
     seen = replace(samples.development, features=features, feature_names=CLOCK_ATR_FEATURES)
     timed = replace(samples, development=seen, kinds=("robust", "robust"))
     for baseline, model in _MODEL_OF.items():
-        yield from model_products(part, timed, baseline, model=model, params={})
+        fits = fit_partition(part, timed, model=model, params={})
+        yield from model_products(part, timed, baseline, model=model, fits=fits)
 
 
 @factory_asset(
@@ -87,13 +89,14 @@ def stack(part: Materialization) -> Iterable[Product]:
         val={name: part.read(f"val_{name}") for name in BASES},
         seed=part.settings.models.seed,
     )
+    seen = {name: [*part.verdicts_of(f"oof_{name}"), *part.verdicts_of(f"val_{name}")] for name in BASES}
     rows = stacked.rows
     in_val = (rows["origin"] == "val").to_numpy()
     return [
         Product(
             name=STACK.name,
             content=rows,
-            verdicts=stack_invariants(rows, splits, labels, stacked.fit_decision_us),
+            verdicts=stack_invariants(rows, splits, labels, stacked.fit_decision_us, base_verdicts=seen),
             figures=model_figures("stack", rows[~in_val], rows[in_val], simulated=part.instrument.simulated),
         ),
         Product(name="meta", content=stacked.meta.to_files()),

@@ -11,8 +11,8 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 
-from factory_assets.adapters import build_tabular
 from factory_assets.deployment.bundle import load_bundle
+from factory_assets.deployment.inputs import inputs_of
 from factory_assets.deployment.release import Release
 from factory_assets.evaluation import CLOCK_ATR_MODELS, EvaluationResult, clock_atr_features, evaluate
 from factory_assets.evaluation.invariants import evaluation_invariants
@@ -156,17 +156,16 @@ def _predictions(part: Materialization, release: Release, sample: pd.DataFrame) 
     decisions = times_us(sample["decision_time"])
     features = {
         minutes: part.read(features_name(minutes), columns=["close_time", *names], until_day=end)
-        for minutes, names in release.pool.items()
+        for minutes, names in release.reads.items()
     }
-    rows = build_tabular(decisions, dates_days(sample["trade_date"]), features, release.pool)
-    matrix = rows[list(release.columns)].to_numpy(dtype=np.float32)
+    inputs = inputs_of(release, decisions, dates_days(sample["trade_date"]), features)
     clock = clock_atr_features(decisions, part.study_sessions, part.read(_BASE, until_day=end))
-    probabilities = {name: member.predict_proba(matrix) for name, member in release.members.items()}
+    probabilities = release.member_probabilities(inputs)
     probabilities |= {
         name: FittedMember.from_files(part.read_files(f"model_{name}").files).predict_proba(clock)
         for name in CLOCK_ATR_MODELS
     }
-    probabilities[_MODEL] = release.probabilities(matrix)
+    probabilities[_MODEL] = release.probabilities(inputs)
     return {
         name: predictions_frame(
             decision_us=decisions,
