@@ -19,7 +19,7 @@ test-full: install  ## everything, the slow fault and real-data tests included
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'slow or not slow'
 
 worlds: install  ## direction skill of six null and two planted worlds, and the time they took
-	$(BIN)/python -m pytest factory_assets_tests/worlds -s --durations=0
+	$(BIN)/python -m pytest factory_assets_tests/worlds -m 'slow or not slow' -s --durations=0
 
 check: install  ## style, types, import direction, no executable formats
 	$(BIN)/ruff check .

@@ -81,7 +81,7 @@ def forward_sections(
             Section(
                 title=title,
                 paragraphs=[note] if scope == "paired" else [],
-                tables=[metric_table(plain, scope, group) for group in METRIC_GROUPS],
+                tables=[_without_empty(metric_table(plain, scope, group)) for group in METRIC_GROUPS],
             )
         )
     if len(daily):
@@ -89,3 +89,8 @@ def forward_sections(
     if len(releases):
         sections.append(Section(title="Who scored which session", tables=[releases]))
     return sections
+
+
+def _without_empty(shown: pd.DataFrame) -> pd.DataFrame:
+    """Metrics that nobody has here (skill needs the baselines' fits, which no release holds) take no column."""
+    return shown.loc[:, (shown != "").any()]
