@@ -269,14 +269,20 @@ def sql(query: str, as_json: AsJson = False) -> None:
 
 @app.command()
 def ui(port: Annotated[int, typer.Option("--port", help="Port on loopback.")] = 3000) -> None:
-    """Open the web UI on loopback, with the runs of FACTORY_HOME in it."""
+    """Open the web UI on loopback, with the runs of FACTORY_HOME in it; the daemon too, unless one is at work."""
+    home = FactoryHome.from_environment()
     from factory_assets.orchestration.instance import prepare_instance
+    from factory_assets.orchestration.operation.one_daemon import become_daemon, daemon_process
 
-    prepare_instance(FactoryHome.from_environment())
-    executable = str(Path(sys.executable).with_name("dagster"))
-    arguments = [executable, "dev", "-m", "factory_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    prepare_instance(home)
+    place = ["-m", "factory_assets.definitions", "-h", "127.0.0.1", "-p", str(port)]
+    if become_daemon(home):
+        command = [_beside_python("dagster"), "dev", *place]
+    else:
+        _say(f"process {daemon_process(home)} is the daemon of {home.root}: here the web UI alone is started")
+        command = [_beside_python("dagster-webserver"), *place]
     _say(f"http://127.0.0.1:{port}  (Ctrl-C ends it)")
-    os.execv(executable, arguments)  # noqa: S606 - the command is fixed and replaces this process
+    os.execv(command[0], command)  # noqa: S606 - the command is fixed and replaces this process
 
 
 @app.command()
@@ -284,11 +290,22 @@ def daemon() -> None:
     """Work at night without the web UI: the daemon alone, for a supervisor to keep running."""
     home = _ready_home("fast")
     from factory_assets.orchestration.instance import prepare_instance
+    from factory_assets.orchestration.operation.one_daemon import become_daemon, daemon_process
 
+    if not become_daemon(home):
+        raise BadInputError(
+            f"{home.root} has a daemon: process {daemon_process(home)}, of factory daemon or factory ui. One is "
+            "enough, and two would do the same work twice; end that one first."
+        )
     prepare_instance(home)
-    executable = str(Path(sys.executable).with_name("dagster-daemon"))
     _say(f"daemon of {home.root}; failures go to {home.root / 'alerts.jsonl'}  (Ctrl-C ends it)")
-    os.execv(executable, [executable, "run", "-m", "factory_assets.definitions"])  # noqa: S606 - as above
+    command = [_beside_python("dagster-daemon"), "run", "-m", "factory_assets.definitions"]
+    os.execv(command[0], command)  # noqa: S606 - as above
+
+
+def _beside_python(program: str) -> str:
+    """A program of the environment this one runs in."""
+    return str(Path(sys.executable).with_name(program))
 
 
 def main() -> None:

@@ -43,7 +43,7 @@ volume = "volume"
 expiry = "expiry"
 """
 COLUMNS = ["open_time", "open", "high", "low", "close", "volume", "expiry"]
-QUIET_S, NIGHT_S_MAX, AFTER_CLOSE = 45, 1500, timedelta(minutes=45)
+QUIET_S, NIGHT_S_MAX, AFTER_CLOSE = 70, 1500, timedelta(minutes=45)
 
 
 def say(text: str) -> None:
@@ -112,14 +112,20 @@ class Rehearsal:
         with dg.DagsterInstance.get() as instance:
             return list(instance.get_run_records())
 
-    def wait_for_quiet(self) -> None:
-        """Until no run is queued or under way, and no sensor has asked for another for a while."""
+    def wait_for_quiet(self, night: str | None = None) -> None:
+        """Until the runs of a night are over, and for a while nothing is queued, under way or asked for anew."""
         begin = quiet_since = time.monotonic()
         known = -1
         while time.monotonic() - begin < NIGHT_S_MAX:
             records = self.runs()
-            busy = [r for r in records if not r.dagster_run.is_finished]
-            if busy or len(records) != known:
+            refitted = [
+                record
+                for record in records
+                if record.dagster_run.job_name == "night" and record.dagster_run.tags.get("factory/trade_date") == night
+            ]
+            busy = [record for record in records if not record.dagster_run.is_finished]
+            awaited = night is not None and len(refitted) < len(self.horizons)
+            if busy or awaited or len(records) != known:
                 known, quiet_since = len(records), time.monotonic()
             elif time.monotonic() - quiet_since > QUIET_S:
                 return
@@ -171,8 +177,9 @@ def rehearse(work: Rehearsal, port: int) -> None:
                 known |= work.tell_new(known)
             rows = work.reveal(place, place, f"{work.contract}_{day_text(work.sessions.trade_day[place])}.parquet")
             work.set_clock(work.closed_at(place) + AFTER_CLOSE)
-            say(f"night of {day_text(work.sessions.trade_day[place])}: {rows} new minutes")
-            work.wait_for_quiet()
+            night = day_text(work.sessions.trade_day[place])
+            say(f"night of {night}: {rows} new minutes")
+            work.wait_for_quiet(night)
             known |= work.tell_new(known)
         outcomes = Counter(
             (r.dagster_run.job_name, r.dagster_run.tags.get("dagster/partition"), r.dagster_run.status.value)

@@ -8,6 +8,7 @@ train (:mod:`factory_assets.splits`), fitting models (:mod:`factory_assets.model
 """
 
 from factory_assets.adapters.container import container_of, sequence_container
+from factory_assets.adapters.fold_windows import fold_windows_verdict
 from factory_assets.adapters.invariants import ScalerCase, adapter_invariants, scaler_invariants
 from factory_assets.adapters.scaling import FittedScaler
 from factory_assets.adapters.sequence import build_sequence, window_index, windows_of
@@ -23,6 +24,7 @@ __all__ = [
     "build_tabular",
     "column_name",
     "container_of",
+    "fold_windows_verdict",
     "scaler_invariants",
     "sequence_container",
     "sequence_invariants",

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Any, overload
 
 import numpy as np
@@ -14,6 +15,8 @@ from factory_assets.vocabulary.windows import LazyWindows
 KINDS: tuple[str, ...] = ("robust", "minmax", "none")
 CLIP = 5.0
 _QUARTILES = (0.25, 0.5, 0.75)
+_CELLS_AT_ONCE = 65_536
+"""Cells scaled together: all columns of a few rows (live), a column at a time of many (no copy of all in float64)."""
 _FLOAT32_MAX = float(np.finfo(np.float32).max)
 
 
@@ -114,16 +117,32 @@ class FittedScaler:
         if X.ndim != 2 or X.shape[1] != len(self.names):
             raise BadInputError(f"scaler: X of shape {X.shape}, fitted on {len(self.names)} columns")
         scaled = np.empty(X.shape, dtype=np.float32, order="F")
-        for place, kind in enumerate(self.kinds):
-            column = np.asarray(X[:, place], dtype=np.float64)
-            column = np.where(np.isfinite(column), column, self.fill[place])
-            if kind == "none":
-                scaled[:, place] = np.clip(column, -_FLOAT32_MAX, _FLOAT32_MAX)
-                continue
+        center, scale, fill, bound = self._by_column
+        step = max(1, _CELLS_AT_ONCE // max(1, len(X)))
+        for begin in range(0, X.shape[1], step):
+            columns = slice(begin, begin + step)
+            block = np.array(X[:, columns], dtype=np.float64)
+            np.copyto(block, fill[columns], where=~np.isfinite(block))
             # a far outlier over a tiny scale overflows to infinity, which the clip brings back
             with np.errstate(over="ignore"):
-                scaled[:, place] = np.clip((column - self.center[place]) / self.scale[place], -CLIP, CLIP)
+                block -= center[columns]
+                block /= scale[columns]
+            scaled[:, columns] = np.clip(block, -bound[columns], bound[columns], out=block)
         return scaled
+
+    @cached_property
+    def _by_column(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Center, scale, fill and bound of every column, float64 of shape (F,).
+
+        A column of kind ``none`` is taken minus 0 over 1, which changes no bit, and bounded by what float32 can hold.
+        """
+        plain = np.array([kind == "none" for kind in self.kinds], dtype=bool)
+        return (
+            np.where(plain, 0.0, self.center),
+            np.where(plain, 1.0, self.scale),
+            np.array(self.fill, dtype=np.float64),
+            np.where(plain, _FLOAT32_MAX, CLIP),
+        )
 
     def to_json(self) -> str:
         """One spelling of one scaler; floats keep every bit."""

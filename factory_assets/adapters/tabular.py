@@ -1,5 +1,6 @@
 """The tabular adapter: one row a decision, columns from several timeframes, each as last known at the decision."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -7,6 +8,9 @@ import pandas as pd
 
 from factory_assets.vocabulary.errors import BadInputError, UnknownNameError
 from factory_assets.vocabulary.frames import from_days, from_us, times_us
+
+_BARS_AT_ONCE = 64
+"""Bars of a table whose features are gathered together, which one live decision gains by; more go column by column."""
 
 
 def column_name(feature: str, minutes: int) -> str:
@@ -84,15 +88,24 @@ def build_tabular(
         close_us = times_us(table["close_time"], f"features_{minutes}min close_time")
         _check_times(close_us, f"features_{minutes}min close_time")
         rows, _ = as_of_rows(decision_us, close_us)
-        first_known = int(np.searchsorted(rows, 0))
-        for feature in chosen:
-            column = table[feature].to_numpy(dtype=np.float32)
-            values[first_known:, place] = column[rows[first_known:]]
-            place += 1
+        known = rows[int(np.searchsorted(rows, 0)) :]
+        _gather(table, chosen, known, into=values[len(values) - len(known) :, place : place + len(chosen)])
+        place += len(chosen)
     frame = pd.DataFrame(values, columns=names, copy=False)
     frame.insert(0, "decision_time", from_us(decision_us))
     frame.insert(1, "trade_date", from_days(trade_day))
     return frame
+
+
+def _gather(table: pd.DataFrame, chosen: Sequence[str], rows: np.ndarray, *, into: np.ndarray) -> None:
+    """Write the chosen features at increasing rows of a table into float32 columns, shape (len(rows), len(chosen))."""
+    begin, end = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
+    if end - begin <= _BARS_AT_ONCE:
+        bars = table.iloc[begin:end].take(table.columns.get_indexer(list(chosen)), axis=1)
+        into[:] = bars.to_numpy(dtype=np.float32)[rows - begin]
+        return
+    for place, feature in enumerate(chosen):
+        into[:, place] = table[feature].to_numpy(dtype=np.float32)[rows]
 
 
 def _pooled_names(features: Mapping[int, pd.DataFrame], pool: Mapping[int, Sequence[str]]) -> list[str]:
@@ -104,7 +117,7 @@ def _pooled_names(features: Mapping[int, pd.DataFrame], pool: Mapping[int, Seque
     if unknown:
         raise UnknownNameError(f"tabular pool: {', '.join(unknown)}; materialize features first or correct the pool")
     names = [column_name(feature, minutes) for minutes, chosen in pool.items() for feature in chosen]
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    repeated = sorted(name for name, times in Counter(names).items() if times > 1)
     if not names or repeated:
         raise BadInputError(f"tabular pool: {len(names)} columns, repeated {repeated}; expected each feature once")
     return names

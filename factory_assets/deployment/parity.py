@@ -43,7 +43,11 @@ PROBABILITY_BOUND = 1e-6
 EV_BOUND_ATR = 1e-5
 ATR_BOUND_SHARE = 1e-9
 SPLIT_TIE_SHARE_MAX = 0.01
-"""Share of decisions at which a feature may lie so close to a tree's threshold that a rounding error changes side."""
+"""Share of decisions at which a feature may lie so close to a tree's threshold that a rounding error changes side.
+
+Excused are only decisions whose members agree live and in batch but for those that declare thresholds
+(:attr:`ModelEntry.has_thresholds`), and whose probabilities both sides' own inputs give.
+"""
 
 _SHOWN = {TABULAR: "features", SEQUENCE: "windows"}
 _DECISIONS_AT_ONCE = 256
@@ -344,9 +348,7 @@ def _compared(
     ev = np.max([_gap(live[name], batch[name]) / batch["atr"].fillna(1.0) for name in ("ev_long", "ev_short")], axis=0)
     atr = _gap(live["atr_points"], batch["atr"]) / batch["atr"].fillna(1.0).to_numpy()
     cost = _gap(live["cost_points"], batch["cost"])
-    # A tree's output jumps at a threshold: a last-bit difference of a feature may fall on its other side.
-    own = np.abs(release.probabilities(inputs) - live[["p_down", "p_flat", "p_up"]].to_numpy()).max(axis=1)
-    tie = (probability > PROBABILITY_BOUND) & (feature <= FEATURE_BOUND) & (own <= PROBABILITY_BOUND)
+    tie = _split_ties((probability > PROBABILITY_BOUND) & (feature <= FEATURE_BOUND), live, inputs, batch_rows, release)
     late = ~np.isin(batch_us - MINUTE_US, front_open_us)
     known = batch["event_known"].to_numpy(dtype=bool)
     traded = live["warm"].to_numpy() & known & ~tie & ~late
@@ -380,6 +382,33 @@ def _compared(
         "trades_live": int((side != 0).sum()),
     }
     return problems
+
+
+def _split_ties(
+    apart: np.ndarray, live: pd.DataFrame, inputs: Inputs, batch_rows: BatchRows, release: Release
+) -> np.ndarray:
+    """Decisions among ``apart`` whose whole difference is a jump of members that have thresholds.
+
+    A tree's output jumps there: a last-bit difference of a feature may fall on its other side. A network or a linear
+    model does not jump, and a probability its own side's inputs do not give is wrong whatever the inputs are.
+    """
+    rows = np.flatnonzero(apart)
+    tie = np.zeros(len(apart), dtype=bool)
+    if len(rows) == 0:
+        return tie
+    own = np.ones(len(rows), dtype=bool)
+    sides = []
+    for frame, held in ((live, inputs), (batch_rows.frame, batch_rows.inputs)):
+        said = release.member_probabilities({name: values[rows] for name, values in held.items()})
+        wanted = frame[["p_down", "p_flat", "p_up"]].to_numpy()[rows]
+        own &= np.abs(release.meta.predict_proba(said) - wanted).max(axis=1) <= PROBABILITY_BOUND
+        sides.append(said)
+    jumped = {name: np.abs(sides[0][name] - sides[1][name]).max(axis=1) > PROBABILITY_BOUND for name in sides[0]}
+    may = {name: member.model.entry.has_thresholds for name, member in release.members.items()}
+    by_threshold = np.any([jumps for name, jumps in jumped.items() if may[name]], axis=0)
+    otherwise = np.any([jumps for name, jumps in jumped.items() if not may[name]], axis=0)
+    tie[rows] = own & by_threshold & ~otherwise
+    return tie
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,16 @@ Members are fitted again with the champion's columns, parameters and numbers of 
 meta-learner needs out-of-fold predictions, whose scores would be statistics of it.
 
 Outcomes of the sealed period are read for fitting only. They stay in the memory of this process (no child process, no
-checkpoint, no array on disk), nothing is watched, no loss is kept, and what a fit says when it fails is not passed on:
-of the sealed period nothing leaves but the fitted members. Belongs here: the fit and its verdicts. Does not: which
-outcomes may be read, the ledger, and where the release goes (:mod:`factory_assets.orchestration.assets.nightly`).
+checkpoint, no array on disk), nothing is watched, no loss is kept, and what a fit says when it fails is not passed on.
+What leaves are the fitted members, and each of their parameters is a function of all outcomes fitted on, sealed ones
+among them: every tree and weight, and most plainly a logistic model's intercepts and ``log_prior``, the weighted class
+shares of all rows together. Whoever holds the open rows can work out from those what the sealed ones add; fitting on
+them means that, and the ledger's ``fit`` says that it happened. A member also tells the number of rows and, of a
+solver, of iterations. What is not emitted is any number made of the sealed rows by themselves: no count, share, score,
+loss, profit or check of their outcomes, in no table, log, page or message.
+
+Belongs here: the fit and its verdicts. Does not: which outcomes may be read, the ledger, and where the release goes
+(:mod:`factory_assets.orchestration.assets.nightly`).
 """
 
 from collections.abc import Mapping
@@ -90,7 +97,7 @@ def refit_release(
                 clock_us=clock_us,
                 seed=0,
             )
-        except FactoryError as problem:
+        except _speaking() as problem:
             raise FitError(
                 f"refit of {name}: the fit failed with {type(problem).__name__}. Its message is withheld, since it may "
                 "speak of sealed outcomes. Fit the model on train to look for the cause; the champion stays."
@@ -102,6 +109,13 @@ def refit_release(
         inputs={**inputs, "champion": champion_digest},
         metrics={"data_end": (date(1970, 1, 1) + timedelta(days=int(data_end_day))).isoformat()},
     )
+
+
+def _speaking() -> tuple[type[Exception], ...]:
+    """What a fit may raise with outcomes in its text: the factory's errors, and those of the libraries it calls."""
+    from lightgbm.basic import LightGBMError
+
+    return FactoryError, ValueError, LookupError, RuntimeError, ArithmeticError, LightGBMError
 
 
 def refit_verdicts(champion: Release, challenger: Release, latest: BatchRows) -> list[Verdict]:

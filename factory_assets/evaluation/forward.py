@@ -1,11 +1,15 @@
 """The forward period: champion and challenger on sessions that came after both were frozen.
 
+A challenger is frozen with the last session it was fitted on, since nobody chooses it. A champion is frozen when it is
+promoted: what it said of earlier sessions was known to whoever chose it, so those stand apart and are compared with
+nothing.
+
 The same rule, simulator, metrics and session bootstrap as everywhere, on decisions each release made without having
 seen their session. Values only: which release scores which session is decided in orchestration, the page is drawn by
 :mod:`factory_assets.reports.forward`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,7 +32,7 @@ from factory_assets.vocabulary.instruments import Instrument
 from factory_assets.vocabulary.settings import Barriers, EvaluationSettings
 
 CHAMPION, CHALLENGER, DIFFERENCE = "champion", "challenger", "difference"
-ALL_SESSIONS, PAIRED_SESSIONS = "all", "paired"
+ALL_SESSIONS, PAIRED_SESSIONS, EARLIER_SESSIONS = "all", "paired", "before_promotion"
 DIFFERENCES = ("log_loss", "direction_skill", "net_pnl_dollars")
 """Metrics whose difference, challenger less champion, is given; a negative one of log loss is a gain."""
 INTERVAL_SESSIONS_MIN = 5
@@ -51,7 +55,8 @@ class ForwardResult:
     trades : DataFrame
         Schema ``trades`` with ``role`` in place of model and period.
     daily : DataFrame
-        role, trade_date, net_dollars, log_loss (mean of the session's decisions), every session the role scored.
+        scope (``all`` or ``before_promotion``), role, trade_date, net_dollars, log_loss (mean of the session's
+        decisions), every session the role scored.
     """
 
     table: pd.DataFrame
@@ -75,11 +80,12 @@ def forward_result(
     outcomes: pd.DataFrame,
     bars_1min: pd.DataFrame,
     scored_days: dict[str, np.ndarray],
+    promoted_day: int,
     instrument: Instrument,
     barriers: Barriers,
     settings: EvaluationSettings,
 ) -> ForwardResult:
-    """Score both roles, each on all its sessions and both on those they share.
+    """Score both roles, each on all its sessions since the promotion, both on those they share, and the earlier ones.
 
     Parameters
     ----------
@@ -91,6 +97,9 @@ def forward_result(
         Traded minutes that hold every scored session.
     scored_days : dict of str to ndarray of int32
         Sessions each role scored, days since 1970, increasing; those without a decision count as zero in daily figures.
+    promoted_day : int
+        Last session that had opened when the champion was promoted, days since 1970: it and those before are not
+        forward evidence, whatever the champion was fitted on.
     instrument, barriers : Instrument, Barriers
         Dollars and geometry.
     settings : EvaluationSettings
@@ -109,17 +118,16 @@ def forward_result(
         mine = mine[np.isin(dates_days(mine["trade_date"]), days)]
         return _scored(mine, outcomes, bars_1min, days, instrument, barriers)
 
-    for role in (CHAMPION, CHALLENGER):
-        days = scored_days.get(role, np.empty(0, dtype=np.int32))
-        if not len(days):
+    scopes = sessions_by_scope(scored_days, promoted_day)
+    for (scope, role), days in scopes.items():
+        if scope == PAIRED_SESSIONS:
             continue
         whole = scored(role, days)
         trades.append(whole.trades.assign(role=role))
-        daily.append(_daily(role, whole))
-        made.append((ALL_SESSIONS, role, _metrics(whole, settings), len(days)))
-    none = np.empty(0, dtype=np.int32)
-    shared = np.intersect1d(scored_days.get(CHAMPION, none), scored_days.get(CHALLENGER, none))
-    if len(shared):
+        daily.append(_daily(role, whole).assign(scope=scope))
+        made.append((scope, role, _metrics(whole, settings), len(days)))
+    shared = scopes.get((PAIRED_SESSIONS, CHAMPION))
+    if shared is not None:
         champion, challenger = scored(CHAMPION, shared), scored(CHALLENGER, shared)
         made.append((PAIRED_SESSIONS, CHAMPION, _metrics(champion, settings), len(shared)))
         made.append((PAIRED_SESSIONS, CHALLENGER, _metrics(challenger, settings), len(shared)))
@@ -127,12 +135,33 @@ def forward_result(
     return ForwardResult(table=_table(made), trades=_stacked(trades), daily=_stacked(daily))
 
 
-def forward_sentences(all_sessions: int, paired_sessions: int, *, confidence: float) -> list[str]:
+def sessions_by_scope(scored_days: Mapping[str, np.ndarray], promoted_day: int) -> dict[tuple[str, str], np.ndarray]:
+    """Sessions of each scope and role that has any, days since 1970, increasing."""
+    none = np.empty(0, dtype=np.int32)
+    found: dict[tuple[str, str], np.ndarray] = {}
+    for role in (CHAMPION, CHALLENGER):
+        days = scored_days.get(role, none)
+        found[ALL_SESSIONS, role] = days[days > promoted_day]
+        found[EARLIER_SESSIONS, role] = days[days <= promoted_day]
+    shared = np.intersect1d(found[ALL_SESSIONS, CHAMPION], found[ALL_SESSIONS, CHALLENGER])
+    found |= {(PAIRED_SESSIONS, CHAMPION): shared, (PAIRED_SESSIONS, CHALLENGER): shared}
+    return {place: days for place, days in found.items() if len(days)}
+
+
+def forward_sentences(
+    all_sessions: int, paired_sessions: int, *, earlier_sessions: int = 0, confidence: float
+) -> list[str]:
     """What the page says in words of how much so many sessions can tell."""
+    known = [
+        f"{earlier_sessions} more sessions had opened before the champion was promoted. What it says of them was known "
+        "when it was chosen: they are shown apart and are no forward evidence."
+    ]
+    known = known if earlier_sessions else []
     if all_sessions == 0:
         return [
-            "No session after the study's end has been scored yet: there is nothing to compare. The first one appears "
-            "in the morning after it."
+            "No session after the study's end and after the champion's promotion has been scored yet: there is nothing "
+            "to compare. The first one appears in the morning after it.",
+            *known,
         ]
     needed = sessions_for_power(1.0, power=0.8, confidence=confidence)
     power = power_to_detect(1.0, all_sessions, confidence=confidence)
@@ -149,7 +178,7 @@ def forward_sentences(all_sessions: int, paired_sessions: int, *, confidence: fl
             "whatever its sign. Intervals are given from "
             f"{INTERVAL_SESSIONS_MIN} sessions on."
         )
-    return said
+    return [*said, *known]
 
 
 def _scored(

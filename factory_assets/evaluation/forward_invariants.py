@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from factory_assets.evaluation.forward import ALL_SESSIONS, CHALLENGER, CHAMPION, DIFFERENCE, PAIRED_SESSIONS
+from factory_assets.evaluation.forward import CHALLENGER, CHAMPION, DIFFERENCE, PAIRED_SESSIONS, sessions_by_scope
 from factory_assets.splits.study import day_text
 from factory_assets.vocabulary.frames import dates_days, times_us
 from factory_assets.vocabulary.instruments import Instrument
@@ -166,6 +166,7 @@ def report_invariants(
     outcomes: pd.DataFrame,
     *,
     scored_days: Mapping[str, np.ndarray],
+    promoted_day: int,
     instrument: Instrument,
 ) -> list[Verdict]:
     """Log loss, trades and net P&L of every scope, recomputed row by row from the stored outcomes.
@@ -176,13 +177,13 @@ def report_invariants(
         What is about to be written, schema ``forward_report``.
     predictions, outcomes, scored_days
         As in :func:`prediction_invariants`.
+    promoted_day : int
+        Last session that had opened when the champion was promoted.
     instrument : Instrument
         Dollars of a tick.
     """
-    shared = set(scored_days.get(CHAMPION, [])) & set(scored_days.get(CHALLENGER, []))
-    of_scope = {(ALL_SESSIONS, role): {*days.tolist()} for role, days in scored_days.items() if len(days)} | {
-        (PAIRED_SESSIONS, role): shared for role in (CHAMPION, CHALLENGER) if shared
-    }
+    of_scope = {place: {*days.tolist()} for place, days in sessions_by_scope(scored_days, promoted_day).items()}
+    shared = of_scope.get((PAIRED_SESSIONS, CHAMPION), set())
     wanted: dict[tuple[str, str, str], float] = {}
     for (scope, role), days in of_scope.items():
         found = _plain_values(predictions, outcomes, role, days, instrument)

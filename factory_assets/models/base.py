@@ -22,6 +22,8 @@ from factory_assets.vocabulary.errors import BadInputError, ConfigurationError, 
 State = TypeVar("State")
 EvalSet = Sequence[Any]
 Scalar = str | int | float | bool
+_CLASS_MIN, _CLASS_MAX = -(2**63), 2**63 - 1
+_SIZE_MAX = 2**24
 
 
 @dataclass(frozen=True)
@@ -121,9 +123,11 @@ class BaseModel(abc.ABC, Generic[State]):
     def checkpoint_in(self, folder: Path | str) -> Self:
         """Let the next fits keep a checkpoint in a folder, and go on from one of the very same fit if it is there.
 
-        A resumed fit gives the bytes of an uninterrupted one. A checkpoint of other data, parameters or library
-        version, or a damaged one, is never used: the fit logs a warning and begins anew. The folder serves one fit at
-        a time; the last checkpoint stays in it, for the caller to remove once the fit's result is safe.
+        A resumed fit gives the bytes of an uninterrupted one. A checkpoint of other data or parameters, of other
+        sources (the factory's, or the package's a user's model is from), libraries or kind of processor
+        (:func:`factory_assets.models.fit_versions.fit_versions`), or a damaged one, is never used: the fit logs a
+        warning and begins anew. The folder serves one fit at a time; the last checkpoint stays in it, for the caller
+        to remove once the fit's result is safe.
 
         Raises
         ------
@@ -253,8 +257,8 @@ class BaseModel(abc.ABC, Generic[State]):
             raise IntegrityError(f"saved model is {header.get('model')!r}, expected {entry.name!r}; use load_model")
         try:
             model = cls(**header["parameters"])
-            classes = np.array(header["classes"], dtype=np.int64)
-            shape, report = tuple(int(size) for size in header["shape"]), dict(header["report"])
+            classes = np.array(_plain_integers(header["classes"], _CLASS_MIN, _CLASS_MAX), dtype=np.int64)
+            shape, report = tuple(_plain_integers(header["shape"], 1, _SIZE_MAX)), dict(header["report"])
         except (KeyError, TypeError, ValueError, ConfigurationError) as problem:
             raise IntegrityError(f"saved model {entry.name!r}: the header is incomplete: {problem}") from problem
         if classes.ndim != 1 or len(classes) < 2 or not (np.diff(classes) > 0).all():
@@ -332,3 +336,10 @@ class BaseModel(abc.ABC, Generic[State]):
                 f"model {self._own_entry().name!r} is not fitted: call fit first (or load a saved one)"
             )
         return self._fitted
+
+
+def _plain_integers(values: Any, low: int, high: int) -> list[int]:
+    """Values of a header that are integers and nothing that only converts to one."""
+    if not isinstance(values, list) or any(type(value) is not int or not low <= value <= high for value in values):
+        raise ValueError(f"expected integers from {low} to {high}, got {str(values)[:200]}")
+    return values

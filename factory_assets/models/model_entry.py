@@ -92,6 +92,9 @@ class ModelEntry:
         Whether fits of the model run in a child process: single-threaded and long, so that several use several cores.
     resumable : bool
         Whether a fit that was killed goes on from its last checkpoint (:meth:`BaseModel.checkpoint_in`).
+    has_thresholds : bool
+        Whether the output jumps where a feature crosses a threshold (trees): there a rounding error of a feature may
+        change a probability by more than a rounding error.
     memorising : mapping of str to value
         Parameters under which the model has to reproduce 64 arbitrary rows (its capacity without regularisation).
     model_class : type
@@ -113,6 +116,7 @@ class ModelEntry:
     rounds_parameter: str | None
     own_process: bool = False
     resumable: bool = False
+    has_thresholds: bool = False
     memorising: Mapping[str, bool | int | float]
     model_class: "type[BaseModel]"
 

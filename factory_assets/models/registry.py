@@ -11,6 +11,7 @@ from importlib.metadata import entry_points
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from factory_assets.models.fit_versions import fit_versions
 from factory_assets.models.model_entry import ModelEntry, SearchRange
 from factory_assets.models.parameters import ModelParameters
 from factory_assets.vocabulary.errors import ConfigurationError, UnknownNameError
@@ -66,6 +67,7 @@ class ModelRegistry:
         rounds_parameter: str | None = None,
         own_process: bool = False,
         resumable: bool = False,
+        has_thresholds: bool = False,
         memorising: Mapping[str, bool | int | float] = MappingProxyType({}),
     ) -> Callable[[_Model], _Model]:
         """Class decorator that adds a model; the fields are those of :class:`ModelEntry`.
@@ -93,6 +95,7 @@ class ModelRegistry:
                 rounds_parameter=rounds_parameter,
                 own_process=own_process,
                 resumable=resumable,
+                has_thresholds=has_thresholds,
                 memorising=memorising,
                 model_class=model_class,
             )
@@ -157,6 +160,8 @@ class ModelRegistry:
                         self._load(point)
                 finally:
                     self._loading = False
+                for entry in self._pending.values():
+                    fit_versions(entry.model_class)  # what was just imported, before anybody edits it
                 self._closed = MappingProxyType(dict(self._pending))
             return self._closed
 

@@ -10,13 +10,18 @@ from factory_assets.orchestration.operation.sensors import operation_sensors
 from factory_assets.orchestration.resources import FactoryResource
 
 
-def build_definitions(factory: FactoryResource | None = None) -> dg.Definitions:
+def build_definitions(
+    factory: FactoryResource | None = None, *, executor: dg.ExecutorDefinition = dg.in_process_executor
+) -> dg.Definitions:
     """Every asset, check, job, schedule, sensor and resource of the factory.
 
     Parameters
     ----------
     factory : FactoryResource, optional
         Resource to use instead of the environment's.
+    executor : ExecutorDefinition
+        What runs the steps. In one process unless a deployment brings another one: only model fits get processes of
+        their own, which costs less than a process a step (``benchmarks/executors.py``).
     """
     assets = list(all_assets())
     jobs = family_jobs(assets)
@@ -28,5 +33,5 @@ def build_definitions(factory: FactoryResource | None = None) -> dg.Definitions:
         schedules=[morning_schedule(morning)],
         sensors=operation_sensors({job.name: job for job in jobs}, resource),
         resources={"factory": resource, "io_manager": NoImplicitIO()},
-        executor=dg.in_process_executor,
+        executor=executor,
     )

@@ -45,6 +45,7 @@ MEANINGS: MappingProxyType[str, str] = MappingProxyType(
         "one_shared_index": "The rows are the sampled decisions, each once, in order.",
         "known_at_decision": "Values and windows end with what was known at the decision, recomputed by another path.",
         "windows_cross_no_outage": "Every window, walked back bar by bar, stops at an outage and not before.",
+        "windows_clear_of_judged_rows": "No training window after a judged block shows a bar from before its last t1.",
         "no_nan": "Only warm-up masks a cell; no column is empty, none infinite.",
         # models and stacking
         "oof_once_per_row": "Every train decision is predicted exactly once, in the fold the splits say.",

@@ -11,21 +11,22 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
 import pandas as pd
 
 from factory_assets.orchestration.check_meanings import MEANINGS
-from factory_assets.orchestration.code_version import code_version
 from factory_assets.orchestration.declared_settings import declared_sections
 from factory_assets.orchestration.materialization import Materialization, Product
-from factory_assets.orchestration.outputs import ATTEMPT, CATALOGUE, Output
+from factory_assets.orchestration.outputs import ATTEMPT, CATALOGUE, OUTSIDE, Output, OutsideInput
 from factory_assets.orchestration.partitions import CONTRACT, CONTRACT_HORIZON
 from factory_assets.orchestration.resources import FactoryResource
 from factory_assets.orchestration.tracking import Publication, Published, settings_made_under
 from factory_assets.storage import Manifest
 from factory_assets.storage.manifest import plain_scalar
+from factory_assets.vocabulary.code_version import code_version
 from factory_assets.vocabulary.errors import BadInputError, FactoryError, InvariantViolationError
 from factory_assets.vocabulary.frames import to_table
 from factory_assets.vocabulary.partition import PartitionKey
@@ -42,7 +43,10 @@ warnings.filterwarnings(
 
 
 def factory_asset(
-    *outputs: Output, reads: Sequence[str] = (), settings_sections: Sequence[str] = ()
+    *outputs: Output,
+    reads: Sequence[str] = (),
+    settings_sections: Sequence[str] = (),
+    outside: Mapping[str, OutsideInput] = MappingProxyType({}),
 ) -> Callable[[Body], dg.AssetsDefinition]:
     """Turn a body into an asset definition with the given outputs.
 
@@ -55,6 +59,9 @@ def factory_asset(
     settings_sections : sequence of str
         Sections of the settings whose values the outputs depend on: the body may read nothing else of the settings,
         and the digest of everything it publishes covers exactly these.
+    outside : mapping of str to callable
+        Inputs that are no outputs of the graph, such as a partition's champion: how to ask what each is now. The
+        answer from before the body began stands in every manifest, and another answer later makes the outputs stale.
     """
     declared_sections(settings_sections)
     for output in outputs:
@@ -67,7 +74,7 @@ def factory_asset(
 
     def decorate(body: Body) -> dg.AssetsDefinition:
         for output in outputs:
-            CATALOGUE.bind(output.name, body.__name__, settings_sections)
+            CATALOGUE.bind(output.name, body.__name__, settings_sections, outside)
 
         @dg.multi_asset(
             name=body.__name__,
@@ -180,6 +187,7 @@ def _attempt(
 ) -> dict[str, Publication]:
     """One key: make every product, look at every verdict, then publish; raises what the user has to know."""
     key, begin_s = str(work.key), _cpu_s()
+    outside = _outside(work, outputs)
     products = {product.name: product for product in body(work)}
     _complete(products, outputs)
     for product in products.values():
@@ -188,12 +196,18 @@ def _attempt(
     _block_if_broken(work, outputs, products)
     published: dict[str, Publication] = {}
     for output in outputs:
-        manifest = _publish(work, output, products, attempt=attempt)
+        manifest = _publish(work, output, products, meta={ATTEMPT: attempt, **outside})
         metadata = _metadata(output, products[output.name], manifest)
         told.written.setdefault(key, {})[output.name] = {**metadata, "body_cpu_s": round(_cpu_s() - begin_s, 3)}
         product = products[output.name]
         published[output.name] = Publication(manifest=manifest, content=product.content, figures=product.metadata)
     return published
+
+
+def _outside(work: Materialization, outputs: Sequence[Output]) -> dict[str, str]:
+    """What the declared inputs outside the store are, as the manifests say it; outputs of one body share them."""
+    declared = CATALOGUE.outside_of(outputs[0].name)
+    return {f"{OUTSIDE}{name}": ask(work.home, work.factory.store, work.key) for name, ask in declared.items()}
 
 
 def _track(
@@ -279,7 +293,7 @@ def _publish(
     output: Output,
     products: Mapping[str, Product],
     *,
-    attempt: str,
+    meta: Mapping[str, str],
 ) -> Manifest:
     store, product = work.factory.store, products[output.name]
     common: dict[str, Any] = {
@@ -287,7 +301,7 @@ def _publish(
         "verdicts": tuple(product.verdicts),
         "code_version": code_version(),
         "settings_digest": work.settings.digest,
-        "meta": {ATTEMPT: attempt, **product.meta},
+        "meta": {**meta, **product.meta},
     }
     if output.schema is None:
         if isinstance(product.content, pd.DataFrame):

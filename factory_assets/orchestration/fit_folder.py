@@ -2,9 +2,9 @@
 
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
-from factory_assets.orchestration.code_version import code_version
 from factory_assets.orchestration.materialization import Materialization
 from factory_assets.stacking import FitProcesses, FitWork
 from factory_assets.storage.locks import file_lock
@@ -37,6 +37,14 @@ def fit_folder(part: Materialization, name: str) -> Iterator[FitWork]:
     processes = part.settings.models.fit_processes
     with file_lock(lock, _LOCK_WAIT_SECONDS):
         with FitProcesses(folder, processes) as children:
-            yield FitWork(folder=folder, processes=processes, code=code_version(), children=children)
+            yield FitWork(folder=folder, processes=processes, children=children)
         if folder.exists():
-            shutil.rmtree(folder)  # the folders above stay: another fit may be about to make its own in them
+            shutil.rmtree(folder)
+            _remove_empty(folder.parent, folder.parent.parent, part.home.work)
+
+
+def _remove_empty(*folders: Path) -> None:
+    """Remove folders, innermost first, until one is not empty or gone: another fit is at it, and removes it later."""
+    with suppress(OSError):
+        for folder in folders:
+            folder.rmdir()

@@ -1,11 +1,12 @@
 """Whether what a partition holds is what a run would make now: judged from manifests, no data file is read.
 
 An output is stale when what it was made of has changed since: the content of an input, the settings its declared
-sections hold, or the code. So is whatever was made of a stale output, because a run would remake that one first. The
-walk upstream cuts history as :mod:`factory_assets.storage.lineage` does: whoever read ``features_5min`` until day D
-depends on ``bars_5min`` until D only, and readers of a slice do not look at tables without sessions. Appended bars
-therefore leave a study's assets fresh, and restated ones do not; an input that was materialized again with equal bytes
-has not changed. An attempt that failed blocks its output, whatever else is true of it.
+sections hold, an input outside the store that it declared (a partition's champion), or the code. So is whatever was
+made of a stale output, because a run would remake that one first. The walk upstream cuts history as
+:mod:`factory_assets.storage.lineage` does: whoever read ``features_5min`` until day D depends on ``bars_5min`` until D
+only, and readers of a slice do not look at tables without sessions. Appended bars therefore leave a study's assets
+fresh, and restated ones do not; an input that was materialized again with equal bytes has not changed. An attempt that
+failed blocks its output, whatever else is true of it.
 """
 
 from collections.abc import Collection, Mapping
@@ -14,13 +15,13 @@ from functools import cache, cached_property
 from typing import Literal
 
 from factory_assets.orchestration.assets import all_assets
-from factory_assets.orchestration.code_version import code_version
 from factory_assets.orchestration.declared_settings import DeclaredSettings
 from factory_assets.orchestration.jobs import SEALED
-from factory_assets.orchestration.outputs import CATALOGUE, Output
+from factory_assets.orchestration.outputs import CATALOGUE, OUTSIDE, Output
 from factory_assets.orchestration.resources import profile_in_force, settings_in_force
 from factory_assets.storage import InputRef, Manifest, Store
 from factory_assets.vocabulary.clock import system_clock
+from factory_assets.vocabulary.code_version import code_version
 from factory_assets.vocabulary.errors import IntegrityError, MissingPartitionError, RemoteStoreError, StorageError
 from factory_assets.vocabulary.home import FactoryHome
 from factory_assets.vocabulary.partition import PartitionKey
@@ -37,8 +38,8 @@ class Reason:
     Attributes
     ----------
     cause : str
-        ``input`` (content of an input changed), ``settings``, ``code`` (made by other code), or an upstream output
-        that is ``blocked``, ``missing`` or ``damaged``.
+        ``input`` (content of an input changed, or what is asked for outside the store), ``settings``, ``code`` (made
+        by other code), or an upstream output that is ``blocked``, ``missing`` or ``damaged``.
     at : str
         Output where it lies: the output itself, or the ancestor it inherits the reason from.
     detail : str
@@ -172,8 +173,24 @@ class _Walk:
             return [_reason("code", name, "no asset of this name is declared any more")]
         if manifest.settings_digest != self._digest(name, manifest.key, self._profile):
             found.append(_reason("settings", name, self._changed_settings(manifest)))
+        found += self._outside_reasons(manifest)
         if manifest.code_version != code_version():
             found.append(_reason("code", name, f"made by code {manifest.code_version}, this is {code_version()}"))
+        return found
+
+    def _outside_reasons(self, manifest: Manifest) -> list[Reason]:
+        """Declared inputs outside the store that are not what the manifest says they were."""
+        name, found = manifest.table, []
+        for outside, ask in CATALOGUE.outside_of(name).items():
+            try:
+                now = ask(self._home, self._store, manifest.key)
+            except RemoteStoreError:
+                raise
+            except StorageError as problem:
+                found.append(_reason("damaged", name, f"{outside}: {problem}"))
+                continue
+            if manifest.meta.get(f"{OUTSIDE}{outside}") != now:
+                found.append(_reason("input", name, f"{outside} changed"))
         return found
 
     def _input_reasons(self, consumer: Manifest, ref: InputRef, reached: int | None) -> list[Reason]:

@@ -6,14 +6,20 @@ from pathlib import Path
 
 import dagster as dg
 
+from factory_assets.storage.locks import file_lock
 from factory_assets.vocabulary.errors import BadInputError
 from factory_assets.vocabulary.home import PROJECT_ROOT, FactoryHome
 
 _SHIPPED_EARLIER = {
     "de8b0b466b58e915bf33c29e4d8f7f3b4eda9b7d251b89ca5d178db00cbcb699",
     "f03c04c4b1255f08ef8fa17ee76c485479adf3ccbd18d82f4b863193a9c8fca9",
+    "256e64b201ee9847f973a4f76eac1e5a45c02e8edf15c17c239e915d233e75ee",
 }
 """Sha256 of each ``dagster.yaml`` that came with an earlier version: a copy nobody edited is brought up to date."""
+
+_LAST_DATABASE = Path("schedules", "schedules.db")
+"""The one of the embedded databases that Dagster makes last."""
+_DATABASES_SECONDS = 120.0
 
 
 def instance_folder(home: FactoryHome) -> Path:
@@ -34,6 +40,9 @@ def instance_folder(home: FactoryHome) -> Path:
 def prepare_instance(home: FactoryHome) -> Path:
     """Put ``dagster.yaml`` into FACTORY_HOME/dagster and point DAGSTER_HOME at it, unless the user set one.
 
+    The databases of a fresh instance are made here, by one process at a time: a daemon and a web UI that find none and
+    make them together leave them with two versions each, and no process opens them again.
+
     Returns
     -------
     Path
@@ -46,6 +55,10 @@ def prepare_instance(home: FactoryHome) -> Path:
         target.write_bytes(template.read_bytes())
     os.environ["DAGSTER_HOME"] = str(folder)
     os.environ["FACTORY_HOME"] = str(home.root)
+    with file_lock(folder / "databases.lock", _DATABASES_SECONDS):
+        if not (folder / _LAST_DATABASE).exists():
+            with dg.DagsterInstance.from_config(str(folder)):
+                pass
     return folder
 
 

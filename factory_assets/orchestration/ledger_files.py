@@ -19,11 +19,11 @@ from factory_assets.evaluation.ledger import (
     rolled_forward,
     to_line,
 )
-from factory_assets.orchestration.code_version import code_version
 from factory_assets.orchestration.resources import FactoryResource
 from factory_assets.orchestration.study_artifact import holds_study
 from factory_assets.splits.study import Study
 from factory_assets.storage import AppendLog
+from factory_assets.vocabulary.code_version import code_version
 from factory_assets.vocabulary.errors import MissingPartitionError, SealedPeriodError
 from factory_assets.vocabulary.partition import PartitionKey
 

@@ -15,9 +15,11 @@ import dagster as dg
 from factory_assets.orchestration.partition_status import reason_lines, short_rows, status_rows
 from factory_assets.orchestration.resources import FactoryResource
 from factory_assets.orchestration.tracking.place import TrackingPlace
+from factory_assets.storage.locks import file_lock
 from factory_assets.vocabulary.errors import ConfigurationError
 
 MORNING_JOB = "morning"
+_LOCK_SECONDS = 60.0
 _COUNTED = ("fresh", "stale", "other_code", "blocked", "missing", "damaged")
 _RELEASES = ("champion", "champion_since", "challenger", "challenger_data_end", "data_until")
 
@@ -33,21 +35,37 @@ def morning_log(context: dg.InitResourceContext) -> Iterator[Any]:
         )
     place = TrackingPlace.of(factory.place, factory.settings.tracking)
     place.prepare()
+    # One morning at a time, so that whatever is RUNNING under the lock belongs to a process that died.
+    with file_lock(place.locks / "morning.lock", _LOCK_SECONDS):
+        client = place.client()
+        experiment = place.experiment(client, MORNING_JOB)
+        _end_dead_runs(client, experiment, context.instance)
+        yield from _resource(context, place, name=client.get_experiment(experiment).name)
+
+
+def _end_dead_runs(client: Any, experiment: str, instance: dg.DagsterInstance | None) -> None:
+    """End what a killed morning of this instance left RUNNING; runs of other instances are theirs to end."""
+    for run in client.search_runs([experiment], filter_string="attributes.status = 'RUNNING'"):
+        if instance is not None and instance.has_run(run.data.tags.get("dagster_run_id", "")):
+            client.set_terminated(run.info.run_id, "KILLED")
+
+
+def _resource(context: dg.InitResourceContext, place: TrackingPlace, *, name: str) -> Iterator[Any]:
+    """dagster-mlflow's resource for one experiment of a place."""
     import mlflow
 
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=dg.BetaWarning)
         from dagster_mlflow import mlflow_tracking
 
-    place.experiment(place.client(), MORNING_JOB)
     config = {
-        "experiment_name": MORNING_JOB,
+        "experiment_name": name,
         "mlflow_tracking_uri": place.uri,
         "parent_run_id": None,
         "mlflow_run_id": None,
         "env": {},
         "env_to_tag": None,
-        "extra_tags": {"factory.profile": factory.profile},
+        "extra_tags": {"factory.profile": context.resources.factory.profile},
     }
     before = os.environ.get("MLFLOW_TRACKING_URI")
     try:

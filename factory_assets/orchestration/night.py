@@ -1,5 +1,6 @@
 """What a night works for: the champion of a partition, loaded and verified, under the settings it was made with."""
 
+import hashlib
 from dataclasses import dataclass
 
 import pandas as pd
@@ -7,9 +8,13 @@ import pandas as pd
 from factory_assets.deployment import Release, load_bundle
 from factory_assets.deployment.release_registry import ReleaseRecord, ReleaseRegistry
 from factory_assets.orchestration.materialization import Materialization
+from factory_assets.orchestration.outputs import CATALOGUE
 from factory_assets.orchestration.releases import released_folder
-from factory_assets.vocabulary.errors import BadInputError
-from factory_assets.vocabulary.timeframes import features_name
+from factory_assets.storage import Store
+from factory_assets.vocabulary.errors import BadInputError, MissingPartitionError
+from factory_assets.vocabulary.home import FactoryHome
+from factory_assets.vocabulary.partition import PartitionKey
+from factory_assets.vocabulary.timeframes import BASE_MINUTES, bars_name, features_name
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,6 +61,49 @@ def night_of(part: Materialization) -> Night:
             f'under the present ones: factory promote {where} --reason "…"'
         )
     return Night(registry=registry, record=record, release=release)
+
+
+def champion_now(home: FactoryHome, _store: Store, key: PartitionKey) -> str:
+    """Digest of the release whose recipe is refitted; empty while nothing was promoted.
+
+    Raises
+    ------
+    IntegrityError
+        The registry was touched.
+    """
+    record = ReleaseRegistry(home.releases, key).champion()
+    return "" if record is None else record.digest
+
+
+def speakers_now(home: FactoryHome, store: Store, key: PartitionKey) -> str:
+    """Digest of who may speak of the sessions the store holds; empty while nothing was promoted.
+
+    That is the promotion in force, its moment included, and the refits of its recipe that ended before the last session
+    of the bars. Tonight's refit has seen all of them and speaks of none: it changes nothing here until a session is
+    added.
+
+    Raises
+    ------
+    IntegrityError
+        The registry was touched.
+    """
+    registry = ReleaseRegistry(home.releases, key)
+    record = registry.champion()
+    if record is None:
+        return ""
+    last_day = _last_day(store, key)
+    refits = [refit.hash for refit in registry.refits(parent=record.digest) if refit.data_end_day < last_day]
+    return hashlib.sha256(" ".join([record.hash, *refits]).encode()).hexdigest()
+
+
+def _last_day(store: Store, key: PartitionKey) -> int:
+    """Last session of the base bars, days since 1970; the day before all others if there are none."""
+    bars = bars_name(BASE_MINUTES)
+    try:
+        sessions = store.manifest(bars, CATALOGUE[bars].group, key.of_contract).sessions
+    except MissingPartitionError:
+        return -1
+    return sessions[-1][0] if sessions else -1
 
 
 def features_read_by(part: Materialization, release: Release) -> dict[int, pd.DataFrame]:

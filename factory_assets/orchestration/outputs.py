@@ -1,15 +1,25 @@
 """What the graph makes: every asset's name, group, schema, invariants and partition family, declared once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import dagster as dg
 
+from factory_assets.storage import Store
 from factory_assets.vocabulary.errors import FactoryError
+from factory_assets.vocabulary.home import FactoryHome
+from factory_assets.vocabulary.partition import PartitionKey
 from factory_assets.vocabulary.schemas import TableSchema
 
 ATTEMPT = "attempt"
 """Manifest figure that names the attempt (run and partition) an output was published in."""
+
+OUTSIDE = "outside."
+"""Manifest figures that begin so say what an input outside the store was when the output was made."""
+
+OutsideInput = Callable[[FactoryHome, Store, PartitionKey], str]
+"""What an input outside the store is now, as a digest or a name; equal values mean that nothing has changed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +65,7 @@ class Catalogue:
         self._outputs: dict[str, Output] = {}
         self._bodies: dict[str, str] = {}
         self._sections: dict[str, tuple[str, ...]] = {}
+        self._outside: dict[str, Mapping[str, OutsideInput]] = {}
 
     def add(self, output: Output) -> None:
         """Declare an output; a second one of the same name raises."""
@@ -72,14 +83,25 @@ class Catalogue:
         """Whether an output of that name is declared."""
         return name in self._outputs
 
-    def bind(self, name: str, body: str, settings_sections: Sequence[str]) -> None:
-        """Say which body makes an output, and of which settings; outputs of one body belong together."""
+    def bind(
+        self,
+        name: str,
+        body: str,
+        settings_sections: Sequence[str],
+        outside: Mapping[str, OutsideInput] = MappingProxyType({}),
+    ) -> None:
+        """Say which body makes an output, of which settings and inputs outside the store; bodies' outputs go along."""
         self._bodies[name] = body
+        self._outside[name] = MappingProxyType({**outside})
         self._sections[name] = tuple(settings_sections)
 
     def sections_of(self, name: str) -> tuple[str, ...]:
         """Sections of the settings an output's digest covers."""
         return self._sections[name]
+
+    def outside_of(self, name: str) -> Mapping[str, OutsideInput]:
+        """Inputs outside the store that an output was declared to depend on, by name."""
+        return self._outside[name]
 
     def body_of(self, name: str) -> str:
         """Name of the body that makes an output."""

@@ -1,7 +1,7 @@
-"""The sample of one partition as the models see it: train and val containers, folds as positions, scaling kinds."""
+"""The sample of one partition as the models see it: one container with the roles of its rows, and scaling kinds."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
 
@@ -13,7 +13,7 @@ from factory_assets.features import catalogue
 from factory_assets.features.pools import sequence_pool, tabular_pool
 from factory_assets.labels import normalised
 from factory_assets.orchestration.materialization import Materialization
-from factory_assets.stacking import fold_rows, hold_out_rows
+from factory_assets.splits import sample_roles
 from factory_assets.vocabulary.container import TimeSeriesDataContainer
 from factory_assets.vocabulary.errors import BadInputError, UnknownNameError
 from factory_assets.vocabulary.frames import times_us
@@ -36,13 +36,7 @@ class Samples:
     labels, splits : DataFrame
         The tables they come from.
     development : TimeSeriesDataContainer
-        Sampled decisions of train and val; weights are average uniqueness with mean 1 over train.
-    train_rows, val_rows : ndarray of int
-        Positions of the two periods in ``development``.
-    fit_rows : ndarray of int
-        Positions in ``development`` that may be learnt from when val is predicted: train rows the hold-out keeps.
-    folds : list of (ndarray, ndarray)
-        Positions in ``train`` of each purged fold's training and test rows.
+        Sampled decisions of train and val with their roles; weights are average uniqueness with mean 1 over train.
     kinds : tuple of str
         Scaling kind of each name along the features' last axis, from the feature catalogue.
     """
@@ -50,21 +44,36 @@ class Samples:
     labels: pd.DataFrame
     splits: pd.DataFrame
     development: TimeSeriesDataContainer
-    train_rows: np.ndarray
-    val_rows: np.ndarray
-    fit_rows: np.ndarray
-    folds: list[tuple[np.ndarray, np.ndarray]]
     kinds: tuple[str, ...]
 
     @cached_property
     def train(self) -> TimeSeriesDataContainer:
         """Samples of the training period."""
-        return self.development.take(self.train_rows)
+        return self.development.of_split("train")
 
     @cached_property
     def val(self) -> TimeSeriesDataContainer:
         """Samples of the val period."""
-        return self.development.take(self.val_rows)
+        return self.development.of_split("val")
+
+    @cached_property
+    def train_rows(self) -> np.ndarray:
+        """Positions of the training period in ``development``, int64."""
+        return np.flatnonzero(self.development.assigned.in_split("train"))
+
+    @cached_property
+    def fit_rows(self) -> np.ndarray:
+        """Positions in ``development`` that may be learnt from when val is predicted: rows the hold-out keeps."""
+        return np.flatnonzero(self.development.assigned.in_hold_out("train"))
+
+    @cached_property
+    def folds(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Positions in ``train`` of each purged fold's training and test rows, int64."""
+        roles = self.train.assigned
+        return [
+            (np.flatnonzero(roles.in_fold(fold, "train")), np.flatnonzero(roles.in_fold(fold, "test")))
+            for fold in range(roles.folds.shape[1])
+        ]
 
 
 def read_samples(part: Materialization, adapter: str) -> Samples:
@@ -87,23 +96,14 @@ def read_samples(part: Materialization, adapter: str) -> Samples:
     labels, splits = part.read(LABELS.name), part.read(SPLITS.name)
     sample = labels[labels["event"]].sort_values("decision_time", ignore_index=True)
     decision_us = times_us(sample["decision_time"])
-    fit_rows, val_rows = hold_out_rows(splits, decision_us)
-    train_rows = np.setdiff1d(np.arange(len(sample)), val_rows)
+    roles = sample_roles(splits, decision_us)
+    in_train = roles.in_split("train")
     uniqueness = sample["uniqueness"].to_numpy(dtype=np.float64)
     weights = np.empty(len(sample))
-    weights[train_rows] = normalised(uniqueness[train_rows])
-    weights[val_rows] = uniqueness[val_rows] / uniqueness[train_rows].mean()
+    weights[in_train] = normalised(uniqueness[in_train])
+    weights[~in_train] = uniqueness[~in_train] / uniqueness[in_train].mean()
     development, kinds = _development(part, adapter, sample, weights)
-    return Samples(
-        labels=labels,
-        splits=splits,
-        development=development,
-        train_rows=train_rows,
-        val_rows=val_rows,
-        fit_rows=fit_rows,
-        folds=fold_rows(splits, decision_us[train_rows]),
-        kinds=kinds,
-    )
+    return Samples(labels=labels, splits=splits, development=replace(development, roles=roles), kinds=kinds)
 
 
 def _development(

@@ -9,7 +9,7 @@ from pathlib import Path
 import dagster as dg
 
 from factory_assets.models import registry
-from factory_assets.orchestration.operation.presence import hold_presence
+from factory_assets.orchestration.operation.presence import end_presence, hold_presence
 from factory_assets.orchestration.tracking import Tracker
 from factory_assets.storage import Store
 from factory_assets.vocabulary.clock import Clock, factory_clock
@@ -80,8 +80,8 @@ class FactoryResource(dg.ConfigurableResource):
             with super().yield_for_execution(context) as resource:
                 yield resource
         finally:
-            if descriptor is not None:
-                os.close(descriptor)
+            if run is not None and descriptor is not None:
+                end_presence(self.place, run.run_id, descriptor)
 
     @cached_property
     def place(self) -> FactoryHome:

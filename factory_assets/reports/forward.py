@@ -1,4 +1,4 @@
-"""The forward page: what champion and challenger earned and said on sessions neither had seen."""
+"""The forward page: what champion and challenger earned and said on sessions after both were frozen."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,8 @@ from factory_assets.reports.style import ACCENT, FLAT, MUTED, canvas, drawn
 _COLOURS = {"champion": ACCENT, "challenger": FLAT}
 _SCOPES = {
     "paired": "Sessions that both scored, the only ones on which they are compared",
-    "all": "All sessions a role scored",
+    "all": "All sessions a role scored since the promotion",
+    "before_promotion": "Known before the promotion: no forward evidence",
 }
 
 
@@ -23,10 +24,12 @@ def forward_figures(daily: pd.DataFrame, *, simulated: bool) -> list[Figure]:
     Parameters
     ----------
     daily : DataFrame
-        role, trade_date, net_dollars, log_loss: one row a role and session.
+        scope, role, trade_date, net_dollars, log_loss: one row a role and session. The sessions of scope
+        ``before_promotion`` are left out.
     simulated : bool
         Whether the page has to say SIMULATED.
     """
+    daily = daily[daily["scope"] == "all"] if len(daily) else daily
     if not len(daily):
         return []
     with canvas(1, 2, width=11.0, height=3.4, simulated=simulated) as (figure, axes):
@@ -84,8 +87,8 @@ def forward_sections(
                 tables=[_without_empty(metric_table(plain, scope, group)) for group in METRIC_GROUPS],
             )
         )
-    if len(daily):
-        sections.append(Section(title="Session by session", figures=forward_figures(daily, simulated=simulated)))
+    if figures := forward_figures(daily, simulated=simulated):
+        sections.append(Section(title="Session by session", figures=figures))
     if len(releases):
         sections.append(Section(title="Who scored which session", tables=[releases]))
     return sections

@@ -50,7 +50,7 @@ def curve_figures(name: str, curves: Mapping[str, Mapping[str, Sequence[float]]]
     name : str
         Model, for the titles.
     curves : mapping of str to mapping of str to sequence of float
-        By fit (``fold_0``, ..., ``train``) and curve (``train_loss``, ``watched_loss``), nats a decision.
+        By fit (``fold_0``, ..., ``train``) and curve (``train_loss``, ``watched_loss``), as the fit minimises it.
     simulated : bool
         Whether the page has to say SIMULATED.
 
@@ -79,9 +79,10 @@ def curve_figures(name: str, curves: Mapping[str, Mapping[str, Sequence[float]]]
             drawn(
                 figure,
                 f"Learning curves of {name}",
-                "Weighted log loss, nats a decision, after every round of every fit. The tail is the last part of the "
-                "fit's own training rows, purged, never the fold that is scored; the dot is the round that is kept. A "
-                "tail loss that rises from the first round says there was nothing to learn, or too fast a rate.",
+                "Loss as the fit minimises it (sample weights, and class weights where the model uses them), after "
+                "every round of every fit. The tail is the last part of the fit's own training rows, purged, never the "
+                "fold that is scored; the dot is the round that is kept. A tail loss that rises from the first round "
+                "says there was nothing to learn, or too fast a rate.",
                 simulated=simulated,
             )
         ]

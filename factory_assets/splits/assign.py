@@ -30,9 +30,11 @@ def split_table(
     clock_us : ndarray of int64, shape (C,)
         Every scheduled base-bar close over the labels' span.
     window_bars : int
-        Base bars the longest input window of any model looks back on, added to the embargo for all of them, so that
-        every model is judged on the same rows after the same training rows. A training row that starts later has no
-        bar of the test fold among its inputs. 0: no model looks at more than the bar of its decision.
+        Base bars the longest input window of any model shows, added to the embargo for all of them, so that every model
+        is judged on the same rows after the same training rows. Like the embargo it is counted in scheduled closes: a
+        window over missing bars reaches further back, so the windows are compared with the folds once they are made
+        (:func:`factory_assets.adapters.fold_windows_verdict`). What the features of a bar look back on is not part of
+        it. 0: no model looks at more than the bar of its decision.
 
     Returns
     -------

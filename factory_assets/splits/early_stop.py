@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from factory_assets.splits.intervals import checked_clock, checked_intervals
-from factory_assets.splits.roles import TEST, TRAIN, roles_around
+from factory_assets.splits.roles import roles_around
 from factory_assets.vocabulary.errors import ConfigurationError, TooLittleHistoryError
+from factory_assets.vocabulary.sample_roles import TEST, TRAIN
 
 
 def early_stop_tail(

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 
 from factory_assets.splits.intervals import checked_clock, checked_intervals
-from factory_assets.splits.roles import TEST, TRAIN, VAL, roles_around
+from factory_assets.splits.roles import roles_around
 from factory_assets.splits.study import Study, day_text
 from factory_assets.vocabulary.errors import BadInputError, SealedPeriodError, TooLittleHistoryError
+from factory_assets.vocabulary.sample_roles import TEST, TRAIN, VAL
 
 
 def hold_out(trade_day: np.ndarray, t0: Any, t1: Any, study: Study, *, purge: int = 0, clock: Any = None) -> np.ndarray:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 
 from factory_assets.splits.intervals import checked_clock, checked_intervals
-from factory_assets.splits.roles import EMBARGOED, PURGED, TEST, TRAIN, roles_around
+from factory_assets.splits.roles import roles_around
 from factory_assets.vocabulary.errors import BadInputError, ConfigurationError, TooLittleHistoryError
+from factory_assets.vocabulary.sample_roles import EMBARGOED, PURGED, TEST, TRAIN
 
 
 class PurgedKFold:
@@ -32,8 +33,11 @@ class PurgedKFold:
         on the first bar after the last test trade is closed, whose features still look back into the test. 1: it
         resumes one bar later. Keep it at or above the look-back that matters.
     window : int, default 0
-        Length of the models' input window in base bars, added to the embargo: a row that starts later has no test bar
-        among its inputs. 0 for models that see one row at a time.
+        Length of the models' input window in base bars, added to the embargo and, like it, counted in scheduled closes.
+        While every scheduled bar trades, the window of a row that starts later shows no bar of the test; where bars are
+        missing it reaches further back, and whoever has the bars has to look
+        (:func:`factory_assets.adapters.fold_windows_verdict`). What features themselves look back on counts for the
+        embargo, not here. 0 for models that see one row at a time.
 
     Raises
     ------

@@ -4,13 +4,11 @@ import numpy as np
 import pandas as pd
 
 from factory_assets.splits.intervals import meets_any, window_after_us, window_before_us
-
-ROLES: tuple[str, ...] = ("train", "test", "purged", "embargoed", "val")
-TRAIN, TEST, PURGED, EMBARGOED, VAL = (np.int8(code) for code in range(len(ROLES)))
+from factory_assets.vocabulary.sample_roles import EMBARGOED, PURGED, ROLES, TEST, TRAIN
 
 
 def role_names(codes: np.ndarray) -> pd.Categorical:
-    """Role codes (positions in :data:`ROLES`), shape (N,), as categorical text."""
+    """Role codes (positions in :data:`factory_assets.splits.ROLES`), shape (N,), as categorical text."""
     return pd.Categorical.from_codes(np.asarray(codes, dtype=np.int8), categories=list(ROLES))
 
 
@@ -42,8 +40,8 @@ def roles_around(
     Returns
     -------
     ndarray of int8, shape (N,)
-        Positions in :data:`ROLES`. *Purged*: the interval meets a test interval, or starts in the purge window.
-        *Embargoed*: the row starts after the latest end, within the counted bars.
+        Positions in :data:`factory_assets.splits.ROLES`. *Purged*: the interval meets a test interval, or starts in
+        the purge window. *Embargoed*: the row starts after the latest end, within the counted bars.
     """
     first_us, latest_us = int(t0_us[in_test].min()), int(t1_us[in_test].max())
     roles = np.full(len(t0_us), TRAIN, dtype=np.int8)

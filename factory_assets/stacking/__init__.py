@@ -18,7 +18,6 @@ from factory_assets.stacking.meta import FittedMeta, meta_inputs
 from factory_assets.stacking.oof import OutOfFold, fold_requests, out_of_fold, predict_folds, predict_val
 from factory_assets.stacking.probabilities import predictions_frame
 from factory_assets.stacking.scaler_check import member_scaler_verdicts
-from factory_assets.stacking.split_rows import fold_rows, hold_out_rows
 from factory_assets.stacking.training_part import TrainingPart, training_part
 
 __all__ = [
@@ -38,8 +37,6 @@ __all__ = [
     "fit_members",
     "fit_recorded",
     "fold_requests",
-    "fold_rows",
-    "hold_out_rows",
     "member_scaler_verdicts",
     "meta_inputs",
     "oof_invariants",

@@ -3,7 +3,7 @@
 Layout of the folder one asset works in::
 
     arrays/<digest>.npy          arrays of containers, written once, mapped by every process that needs them
-    tasks/<name>_<digest>.json   what to fit; the digest covers data, rows, parameters, settings, code and libraries
+    tasks/<name>_<digest>.json   what to fit; the digest covers data, rows, parameters, settings and versions
     results/<name>_<digest>/     sealed files of the member, with the record of its rows and its curves
     checkpoints/<name>_<digest>/ what a killed fit goes on from; gone once the result is there
 
@@ -17,25 +17,25 @@ import hashlib
 import json
 import re
 import shutil
-from collections.abc import Iterable, Sequence
-from importlib.metadata import PackageNotFoundError, version
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from factory_assets.models.files import read_folder, seal, unseal, write_folder
+from factory_assets.models.fit_versions import fit_versions, versions_now
+from factory_assets.models.registry import entry
 from factory_assets.stacking.fit_request import FitRequest
 from factory_assets.stacking.member import FittedMember
 from factory_assets.stacking.member_fit import MemberFit
 from factory_assets.vocabulary.container import TimeSeriesDataContainer
-from factory_assets.vocabulary.errors import BadInputError, IntegrityError
+from factory_assets.vocabulary.errors import BadInputError, FitError, IntegrityError
 from factory_assets.vocabulary.settings import SplitSettings
 from factory_assets.vocabulary.windows import LazyWindows
 
 _HEADER = "result.json"
 _NAME = re.compile(r"[a-z0-9_]{1,40}")
-_LIBRARIES = ("lightgbm", "numpy", "scikit-learn", "scipy", "torch")
 _WINDOWS = ("store", "last", "first", "pad")
 _ARRAYS = ("decision_us", "label", "t0_us", "t1_us", "weight", "trade_day")
 
@@ -48,9 +48,10 @@ def write_tasks(
     *,
     settings: SplitSettings,
     clock_us: np.ndarray,
-    code: str,
 ) -> list[Path]:
     """Write what the fits need, and remove what earlier attempts at the same names left of other data or code.
+
+    A task names the code and libraries this process has loaded; :func:`perform` fits with no others.
 
     Parameters
     ----------
@@ -60,8 +61,6 @@ def write_tasks(
         Fits, each of another name.
     data, kinds, settings, clock_us
         As for :func:`factory_assets.stacking.fit_recorded`; one container for all.
-    code : str
-        Names the code that fits; another code is another fit.
 
     Returns
     -------
@@ -83,13 +82,12 @@ def write_tasks(
         "kinds": list(kinds),
         "settings": dataclasses.asdict(settings),
         "clock_us": _kept_array(folder, clock_us),
-        "code": code,
-        "libraries": {name: _version(name) for name in _LIBRARIES},
     }
     tasks = []
     for request in requests:
         rows = None if request.rows is None else _kept_array(folder, np.asarray(request.rows))
-        spelled = {**common, "request": {**_request_spelled(request), "rows": rows}}
+        versions = fit_versions(entry(request.model_name).model_class)
+        spelled = {**common, "versions": versions, "request": {**_request_spelled(request), "rows": rows}}
         text = json.dumps(spelled, sort_keys=True, allow_nan=False)
         path = folder / "tasks" / f"{request.name}_{hashlib.sha256(text.encode()).hexdigest()[:32]}.json"
         _write(path, text.encode())
@@ -105,6 +103,9 @@ def perform(task: Path) -> None:
     ------
     BadInputError, TooLittleHistoryError, FitError
         As the fit raises.
+    FitError
+        Sources or libraries are not those the task names, before the fit or once it is done: modules are imported as a
+        fit needs them, so a change on the way may be in it.
     """
     if read_result(task) is not None:
         return
@@ -112,6 +113,7 @@ def perform(task: Path) -> None:
     folder, plain = task.parents[1], dict(spelled["request"])
     rows = plain.pop("rows")
     request = FitRequest(**plain, rows=None if rows is None else _array(folder, rows))
+    _refuse_other_versions(task, request, spelled["versions"])
     fit = request.fit(
         _container_of(folder, spelled["data"]),
         spelled["kinds"],
@@ -119,6 +121,7 @@ def perform(task: Path) -> None:
         clock_us=_array(folder, spelled["clock_us"]),
         checkpoints=_checkpoints(task),
     )
+    _refuse_other_versions(task, request, spelled["versions"])
     header = {
         "fit_decision_us": fit.fit_decision_us.tolist(),
         "watched_decision_us": fit.watched_decision_us.tolist(),
@@ -147,6 +150,20 @@ def read_result(task: Path) -> MemberFit | None:
     )
 
 
+def _refuse_other_versions(task: Path, request: FitRequest, named: Mapping[str, str]) -> None:
+    found = versions_now(entry(request.model_name).model_class)
+    changed = [
+        f"{name} {named.get(name, 'absent')}, now {found.get(name, 'absent')}"
+        for name in sorted({*named, *found})
+        if named.get(name) != found.get(name)
+    ]
+    if changed:
+        raise FitError(
+            f"{task.stem}: the run began with {'; '.join(changed)}. One result cannot be of two versions: run it "
+            "again, and leave code and libraries alone until it has ended; fits of earlier versions are made anew."
+        )
+
+
 def _request_spelled(request: FitRequest) -> dict[str, Any]:
     fields = (field.name for field in dataclasses.fields(request) if field.name != "rows")
     return {name: getattr(request, name) for name in fields} | {"params": dict(request.params)}
@@ -171,7 +188,8 @@ def _container_of(folder: Path, spelled: dict[str, Any]) -> TimeSeriesDataContai
         features: np.ndarray | LazyWindows = LazyWindows(**parts, length=spelled["length"])
     else:
         features = _array(folder, spelled["features"])
-    return TimeSeriesDataContainer(**arrays, features=features, feature_names=tuple(spelled["feature_names"]))
+    names = tuple(spelled["feature_names"])
+    return TimeSeriesDataContainer(**arrays, features=features, feature_names=names, roles=None)
 
 
 def _kept_array(folder: Path, values: np.ndarray) -> str:
@@ -242,10 +260,3 @@ def _write(path: Path, data: bytes) -> None:
     partial = path.with_name(f".{path.name}.partial")
     partial.write_bytes(data)
     partial.replace(path)
-
-
-def _version(library: str) -> str:
-    try:
-        return version(library)
-    except PackageNotFoundError:
-        return "absent"

@@ -25,18 +25,16 @@ class FitWork:
     ----------
     folder : Path
         Absolute folder of this asset and partition alone. One process works in it at a time, and whoever owns it
-        removes it when the outputs are made; :mod:`factory_assets.stacking.fit_files` says what lies in it.
+        removes it when the outputs are made; :mod:`factory_assets.stacking.fit_files` says what lies in it. What lies
+        there of other code or libraries is not used.
     processes : int
         Most child processes that fit at a time; 0 fits in this process. The result is the same bytes.
-    code : str
-        Names the code that fits: results and checkpoints of other code are not used.
     children : FitProcesses, optional
         Children that several batches of fits share; without them every batch starts and ends its own.
     """
 
     folder: Path
     processes: int
-    code: str
     children: FitProcesses | None = None
 
 
@@ -73,12 +71,12 @@ def fit_members(
     BadInputError, TooLittleHistoryError
         As the fits raise.
     FitError
-        A fit that did not converge, or whose process was killed.
+        A fit that did not converge, whose process was killed, or whose code or libraries changed on the way.
     """
     declared = [entry(request.model_name) for request in requests]
     if work is None or not any(one.own_process or one.resumable for one in declared):
         return [request.fit(data, kinds, settings=settings, clock_us=clock_us) for request in requests]
-    tasks = write_tasks(work.folder, requests, data, kinds, settings=settings, clock_us=clock_us, code=work.code)
+    tasks = write_tasks(work.folder, requests, data, kinds, settings=settings, clock_us=clock_us)
     apart = [task for task, one in zip(tasks, declared, strict=True) if one.own_process and work.processes > 0]
     with nullcontext(work.children) if work.children else FitProcesses(work.folder, work.processes) as children:
         children.perform(apart)

@@ -42,15 +42,13 @@ class FitProcesses:
 
     def __exit__(self, *_: object) -> None:
         """End every child."""
-        for child in self._children:
-            child.close()
-        self._children.clear()
+        self._close()
 
     def perform(self, tasks: Sequence[Path]) -> None:
         """Fit tasks side by side and return when every result is there.
 
         The first problem ends all children; what they had finished stays, and what resumes goes on from its checkpoint
-        next time.
+        next time. The next tasks are given to new children.
 
         Parameters
         ----------
@@ -74,17 +72,26 @@ class FitProcesses:
         for number in range(len(self._children), min(self._processes, len(tasks))):
             self._children.append(_Child(self._folder, number))
         finished = False
-        with ThreadPoolExecutor(len(self._children)) as threads:
-            try:
-                work = [threads.submit(child.perform_all, waiting) for child in self._children]
-                done, _ = wait(work, return_when=FIRST_EXCEPTION)
-                finished = not any(one.exception() for one in done)
-            finally:  # a thread waits for its child's answer: without this, an interrupt would wait for the fit
-                if not finished:
-                    for child in self._children:
-                        child.end()
+        try:
+            with ThreadPoolExecutor(len(self._children)) as threads:
+                try:
+                    work = [threads.submit(child.perform_all, waiting) for child in self._children]
+                    done, _ = wait(work, return_when=FIRST_EXCEPTION)
+                    finished = not any(one.exception() for one in done)
+                finally:  # a thread waits for its child's answer: without this, an interrupt would wait for the fit
+                    if not finished:
+                        for child in self._children:
+                            child.end()
+        finally:
+            if not finished:
+                self._close()
         for one in (*done, *work):
             one.result()
+
+    def _close(self) -> None:
+        for child in self._children:
+            child.close()
+        self._children.clear()
 
 
 class _Child:
@@ -126,7 +133,7 @@ class _Child:
             line = stdout.readline()
         except BrokenPipeError:
             line = ""
-        if not line:
+        if not line.endswith("\n"):  # nothing, or what a kill left of an answer
             if not self._ended.is_set():
                 self._raise_death(task)
             return

@@ -29,8 +29,10 @@ class MemberFit:
     watched_decision_us : ndarray of int64
         Decision times of the rows early stopping watched; empty without early stopping.
     curves : mapping of str to sequence of float
-        Loss of every round by name (``train_loss``, ``watched_loss``), nats a decision; empty for models without rounds
-        and for frozen fits.
+        Loss of every round by name (``train_loss``, ``watched_loss``): mean cross-entropy in nats, each decision
+        counted with its sample weight and, for models that balance the classes, with its class's weight too. Such
+        means are comparable between rounds of one fit, not with the log loss of a report. Empty for models without
+        rounds and for frozen fits.
     """
 
     member: FittedMember

@@ -11,6 +11,7 @@ import pandas as pd
 
 from factory_assets.vocabulary.errors import BadInputError
 from factory_assets.vocabulary.frames import from_us
+from factory_assets.vocabulary.sample_roles import SampleRoles
 from factory_assets.vocabulary.torch_samples import TorchSamples
 from factory_assets.vocabulary.windows import LazyWindows
 
@@ -36,6 +37,9 @@ class TimeSeriesDataContainer:
         Sample weights.
     trade_day : ndarray of int32, shape (N,)
         Session of the decision, days since 1970; what resampling works on.
+    roles : SampleRoles, optional
+        What each sample may be used for in the hold-out and in every purged fold; cuts carry it along. None where no
+        splits table speaks of the samples: decisions of a live or sealed period.
     """
 
     decision_us: np.ndarray
@@ -46,11 +50,13 @@ class TimeSeriesDataContainer:
     t1_us: np.ndarray
     weight: np.ndarray
     trade_day: np.ndarray
+    roles: SampleRoles | None = None
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not share one index of increasing decision times."""
         n = len(self.decision_us)
-        arrays = ("features", "label", "t0_us", "t1_us", "weight", "trade_day")
+        arrays: tuple[str, ...] = ("features", "label", "t0_us", "t1_us", "weight", "trade_day")
+        arrays += () if self.roles is None else ("roles",)
         wrong = {name: len(getattr(self, name)) for name in arrays if len(getattr(self, name)) != n}
         if wrong:
             raise BadInputError(f"container of {n} decisions: arrays of other lengths {wrong}")
@@ -62,6 +68,32 @@ class TimeSeriesDataContainer:
     def __len__(self) -> int:
         """Number of decisions."""
         return len(self.decision_us)
+
+    @property
+    def assigned(self) -> SampleRoles:
+        """:attr:`roles`.
+
+        Raises
+        ------
+        BadInputError
+            Samples no splits table speaks of.
+        """
+        if self.roles is None:
+            raise BadInputError(
+                f"container of {len(self)} decisions: no splits table speaks of them, so they have no split and no "
+                "fold; hand over roles (factory_assets.splits.sample_roles)"
+            )
+        return self.roles
+
+    @property
+    def split(self) -> np.ndarray:
+        """Period of each sample, text of shape (N,): ``train`` or ``val``. Raises as :attr:`assigned`."""
+        return self.assigned.split
+
+    @property
+    def fold(self) -> np.ndarray:
+        """Fold that tests each sample, int64 of shape (N,); -1 for val. Raises as :attr:`assigned`."""
+        return self.assigned.fold
 
     @property
     def store(self) -> np.ndarray:
@@ -111,23 +143,71 @@ class TimeSeriesDataContainer:
             t1_us=self.t1_us[index],
             weight=self.weight[index],
             trade_day=self.trade_day[index],
+            roles=None if self.roles is None else self.roles.take(index),
         )
+
+    def of_split(self, split: str) -> "TimeSeriesDataContainer":
+        """Samples of a period, ``train`` or ``val``.
+
+        ``train`` is the whole period: rows next to val are among it whose outcomes reach into val. Predict them out of
+        fold, but fit what val judges on ``of_hold_out("train")``.
+
+        Raises
+        ------
+        BadInputError
+            Another name, or samples without roles.
+        """
+        return self.take(self.assigned.in_split(split))
+
+    def of_hold_out(self, role: str) -> "TimeSeriesDataContainer":
+        """Samples with a role in the hold-out: ``train`` (may be learnt from when val is judged), ``purged``, ``val``.
+
+        Raises
+        ------
+        BadInputError
+            Another role, or samples without roles.
+        """
+        return self.take(self.assigned.in_hold_out(role))
+
+    def of_fold(self, fold: int, role: str) -> "TimeSeriesDataContainer":
+        """Samples with a role in a purged fold.
+
+        Parameters
+        ----------
+        fold : int
+            Number of the fold, from 0.
+        role : str
+            ``train``: what may be learnt from when the fold's ``test`` rows are judged; ``purged`` and ``embargoed``
+            rows lie too near to those and are in neither.
+
+        Raises
+        ------
+        BadInputError
+            Another fold or role, or samples without roles.
+        """
+        return self.take(self.assigned.in_fold(fold, role))
 
     def to_numpy(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Features (N, F) or (N, T, F), labels (N,) and weights (N,).
 
-        Windows are materialised: N x T x F values. Take a few samples first, or use :meth:`to_torch`.
+        Of a part: ``data.of_fold(0, "test").to_numpy()``. Windows are materialised: N x T x F values. Take a few
+        samples first, or use :meth:`to_torch`.
         """
         return np.asarray(self.features), self.label, self.weight
 
     def to_torch(self) -> TorchSamples:
-        """The samples as a map-style dataset of torch tensors, gathered when asked for."""
+        """The samples as a map-style dataset of torch tensors, gathered when asked for; unscaled, as they are here."""
         return TorchSamples(self.features, self.label, self.weight)
 
     def to_pandas(self) -> pd.DataFrame:
-        """One row a decision: decision_time, the features (of a window its newest row), label and weight."""
+        """One row a decision: decision_time, the features (of a window its newest row), label and weight.
+
+        With roles, ``split`` and ``fold`` too.
+        """
         rows = self.features.newest() if isinstance(self.features, LazyWindows) else self.features
         frame = pd.DataFrame(rows, columns=list(self.feature_names))
         frame.insert(0, "decision_time", from_us(self.decision_us))
         frame["label"], frame["weight"] = self.label, self.weight
+        if self.roles is not None:
+            frame["split"], frame["fold"] = self.split, self.fold
         return frame

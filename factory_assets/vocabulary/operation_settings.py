@@ -27,6 +27,8 @@ class OperationSettings:
         Runs of one stage over equal inputs before the factory gives up and sends one alert.
     backoff_minutes : int
         Minutes between the asking for two attempts.
+    run_hours_max : int
+        Hours after which a run that is not over is told, and one that no process ever took up is ended.
     tick_seconds : int
         Seconds between two looks of a sensor; read when the code location is loaded.
     """
@@ -38,6 +40,7 @@ class OperationSettings:
     late_minutes: int = field(default=480, metadata=allow(at_least=0, at_most=10_080))
     attempts_max: int = field(default=3, metadata=allow(at_least=1, at_most=20))
     backoff_minutes: int = field(default=10, metadata=allow(at_least=0, at_most=1440))
+    run_hours_max: int = field(default=12, metadata=allow(at_least=1, at_most=240))
     tick_seconds: int = field(default=30, metadata=allow(at_least=1, at_most=3600))
 
 

@@ -192,6 +192,7 @@ ROLLS = TableSchema(
         Column("reason", TEXT, "Volume share reached, or the last session before first notice"),
     ),
     order_by=("trade_date",),
+    session_column="trade_date",
     may_be_empty=True,
 )
 LABELS = TableSchema(
@@ -358,7 +359,11 @@ FORWARD_REPORT = TableSchema(
     group="nightly",
     by_horizon=True,
     columns=(
-        Column("scope", TEXT, "all (every session the role scored) or paired (those both scored)"),
+        Column(
+            "scope",
+            TEXT,
+            "all (sessions the role scored since the promotion), paired (those both did) or before_promotion",
+        ),
         Column("role", TEXT, "champion, challenger, or difference: challenger less champion"),
         Column("metric", TEXT, "Name of the metric, unit last"),
         Column("value", FLOAT, "Point estimate", nullable=True),

@@ -159,8 +159,9 @@ class AdapterSettings:
     tabular_other_minutes : tuple of int
         Timeframes that lend the multi-timeframe subset.
     sequence_window_bars : int
-        Rows T of a sequence window, in base bars, and what every fold's embargo is extended by: a training row that
-        starts later has no bar of the judged block among its inputs.
+        Rows T of a sequence window, in base bars that exist, and the scheduled bars every fold's embargo is extended
+        by. Where bars are missing a window reaches further back; the check ``windows_clear_of_judged_rows`` refuses
+        windows of training rows that then show a bar of the judged block before them.
     sequence_outage_minutes_max : int
         Scheduled session minutes without a bar, between two neighbouring base bars, that a window still crosses.
     """
@@ -340,8 +341,8 @@ PROFILES: MappingProxyType[str, Mapping[str, Mapping[str, Any]]] = MappingProxyT
 PROFILE_FLOORS: MappingProxyType[str, int] = MappingProxyType({"epochs_max": 6, "patience": 2})
 """The parameters of models a profile may lower, and the lowest it may set: never widths, layers or windows.
 
-Fewer epochs leave a network at the loss of the class shares, and its fold says nothing about the model. The floors bind
-profiles; a file of the user's may go lower, and then says so itself.
+The floors are a judgement, not a measurement: of fewer passes over the data nobody should conclude what a network is
+worth. They bind profiles; a file of the user's may go lower, and then says so itself.
 """
 
 

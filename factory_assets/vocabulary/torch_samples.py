@@ -19,10 +19,16 @@ class TorchSamples:
         for x, y, weight in DataLoader(samples, sampler=sampler, batch_size=None):
             ...
 
+    Values are as they are handed over: unscaled, and NaN where a warm-up masks a cell or a window has no row. A network
+    needs them scaled by its training part, which fills missing cells with that part's medians::
+
+        scaler = FittedScaler.fit(train.features, kinds, train.feature_names)
+        samples = replace(part, features=scaler.transform(part.features)).to_torch()
+
     Parameters
     ----------
     features : ndarray of float32, shape (N, F), or LazyWindows, shape (N, T, F)
-        Inputs; windows are materialised for the positions asked for and no others.
+        Inputs, scaled or not; windows are materialised for the positions asked for and no others.
     label : ndarray of int8, shape (N,)
         -1, 0 or +1.
     weight : ndarray of float64, shape (N,)

@@ -1,7 +1,7 @@
 """Scaling: known values, JSON to the byte, finite whatever comes in, blind to every other row."""
 
 import json
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from factory_assets.adapters import FittedScaler, ScalerCase, scaler_invariants
+from factory_assets.adapters import FittedScaler, ScalerCase, scaler_invariants, scaling
 from factory_assets.vocabulary.errors import BadInputError
 from factory_assets.vocabulary.windows import LazyWindows
 
@@ -221,3 +221,50 @@ def test_windows_that_show_nothing_are_refused():
         FittedScaler.fit(_windows()[:0], ("robust", "minmax"), ("a", "b"))
     with pytest.raises(BadInputError, match="fitted on 3 columns"):
         FittedScaler.fit(np.zeros((4, 3)), KINDS, NAMES).transform(_windows())
+
+
+def _column_by_column(scaler, X):  # noqa: N803
+    """The definition: one column after the other, in float64."""
+    scaled = np.empty(X.shape, dtype=np.float32, order="F")
+    for place, kind in enumerate(scaler.kinds):
+        column = np.asarray(X[:, place], dtype=np.float64)
+        column = np.where(np.isfinite(column), column, scaler.fill[place])
+        if kind == "none":
+            limit = float(np.finfo(np.float32).max)
+            scaled[:, place] = np.clip(column, -limit, limit)
+            continue
+        with np.errstate(over="ignore"):
+            scaled[:, place] = np.clip((column - scaler.center[place]) / scaler.scale[place], -5.0, 5.0)
+    return scaled
+
+
+@pytest.mark.parametrize("cells", [1, 7, 40, 65_536])
+@pytest.mark.parametrize("order", ["C", "F"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows", [0, 1, 5, 61])
+def test_blocks_of_columns_change_no_bit(monkeypatch, cells, order, dtype, rows):
+    monkeypatch.setattr(scaling, "_CELLS_AT_ONCE", cells)
+    random = np.random.default_rng(rows)
+    X = random.standard_t(1, (rows, 17)) * 10.0 ** random.integers(-6, 7, 17)  # noqa: N806
+    X[random.random(X.shape) < 0.3] = np.nan
+    for special in (np.inf, -np.inf, 0.0, -0.0, np.finfo(dtype).max, np.finfo(dtype).min, np.finfo(dtype).tiny):
+        X[random.random(X.shape) < 0.05] = special
+    X = np.array(X, dtype=dtype, order=order)  # noqa: N806
+    scaler = FittedScaler(
+        names=tuple(f"column_{place}" for place in range(17)),
+        kinds=tuple(random.choice(KINDS, 17).tolist()),
+        # a file may give a column of kind none a center and a scale: they do not count
+        center=tuple(random.standard_normal(17).tolist()),
+        scale=tuple((10.0 ** random.integers(-300, 5, 17)).tolist()),
+        fill=tuple((random.standard_normal(17) * 1e3).tolist()),
+    )
+    before, told = X.copy(order="K"), scaler.to_json()
+    scaled, expected = scaler.transform(X), _column_by_column(scaler, X)
+    assert scaled.dtype == np.float32
+    assert scaled.flags.f_contiguous
+    assert scaled.tobytes(order="F") == expected.tobytes(order="F")
+    assert scaler.transform(X).tobytes() == expected.tobytes()
+    assert X.tobytes() == before.tobytes()
+    # what is kept between calls is no part of the scaler
+    assert scaler.to_json() == told
+    assert scaler == FittedScaler(**asdict(scaler))

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from factory_assets.adapters import adapter_invariants, as_of_rows, build_tabular, column_name
+from factory_assets.adapters import tabular as tabular_file
 from factory_assets.vocabulary.errors import BadInputError, NaiveTimestampError, UnknownNameError
 from factory_assets.vocabulary.frames import dates_days, from_days, from_us, times_us, to_table
 from factory_assets.vocabulary.schemas import TABULAR
@@ -55,6 +56,39 @@ def test_values_equal_the_naive_join(world):
             assert found.dtype == np.float32
             np.testing.assert_array_equal(found, expected)
             assert np.isfinite(found).sum() > 100
+
+
+def _column_by_column(decision_us, features, pool):
+    """The definition: one feature after the other."""
+    columns = []
+    for minutes, names in pool.items():
+        rows, _ = as_of_rows(decision_us, times_us(features[minutes]["close_time"]))
+        for name in names:
+            column = features[minutes][name].to_numpy(dtype=np.float32)
+            columns.append(np.where(rows >= 0, column[np.maximum(rows, 0)], np.float32(np.nan)))
+    return np.column_stack(columns)
+
+
+@pytest.mark.parametrize("bars_at_once", [0, 20, 10_000])
+@pytest.mark.parametrize("decisions", [slice(None), slice(-1, None), slice(0, 1), slice(0, 0), slice(200, 215)])
+def test_gathering_together_or_by_column_changes_no_bit(world, monkeypatch, bars_at_once, decisions):
+    monkeypatch.setattr(tabular_file, "_BARS_AT_ONCE", bars_at_once)
+    features, decision_us, pool, _ = world
+    asked = decision_us[decisions]
+    # live tables are float64, hold columns in another order and more of them; cells may be infinite
+    mixed = {
+        minutes: table.assign(a=table["a"].astype(np.float64) / 3, more=1)[["close_time", "more", "b", "a"]]
+        for minutes, table in features.items()
+    }
+    mixed[15].loc[mixed[15].index[::9], "b"] = np.float32(np.inf)
+    for tables in (features, mixed):
+        found = build_tabular(asked, (asked // DAY_US).astype(np.int32), tables, pool).iloc[:, 2:]
+        values = found.to_numpy()
+        assert values.dtype == np.float32
+        expected = _column_by_column(asked, tables, pool)
+        assert values.tobytes(order="C") == expected.tobytes(order="C")
+        if len(asked):
+            assert all(found[name].to_numpy().flags.contiguous for name in found)
 
 
 def test_columns_keys_and_schema(world):

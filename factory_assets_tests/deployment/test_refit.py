@@ -2,9 +2,11 @@
 
 import dataclasses
 import json
+import traceback
 
 import numpy as np
 import pytest
+from lightgbm.basic import LightGBMError
 
 from factory_assets.deployment import refit as module
 from factory_assets.deployment.bundle import load_bundle, write_bundle
@@ -103,14 +105,20 @@ def test_rows_without_an_outcome_are_refused(world):
         _refit(world, sample)
 
 
-def test_what_a_failing_fit_says_is_withheld(world, monkeypatch):
+@pytest.mark.parametrize(
+    "kind", [TooLittleHistoryError, ValueError, RuntimeError, FloatingPointError, IndexError, LightGBMError]
+)
+def test_what_a_failing_fit_says_is_withheld(world, monkeypatch, kind):
     def fail(*_args, **_named):
-        raise TooLittleHistoryError("labels {-1: 123, 0: 45, 1: 678}")
+        raise kind("labels {-1: 123, 0: 45, 1: 678}")
 
     monkeypatch.setattr(module, "fit_frozen", fail)
     with pytest.raises(FitError, match="withheld") as caught:
         _refit(world)
-    assert "123" not in str(caught.value)
+    assert f"refit of {next(iter(world.release.members))}: the fit failed with {kind.__name__}" in str(caught.value)
+    told = "".join(traceback.format_exception(caught.value))
+    assert "123" not in told
+    assert "678" not in told
     assert caught.value.__cause__ is None
     assert caught.value.__suppress_context__
 

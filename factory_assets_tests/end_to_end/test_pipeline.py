@@ -17,6 +17,7 @@ from factory_assets.evaluation.ledger import from_line
 from factory_assets.features import catalogue
 from factory_assets.models import registry
 from factory_assets.orchestration.build import build_definitions
+from factory_assets.orchestration.freshness import partition_freshness
 from factory_assets.orchestration.inspect_store import bundle_folder
 from factory_assets.orchestration.pages import page_path
 from factory_assets.orchestration.run_contract import run_contract
@@ -37,7 +38,7 @@ from factory_assets_tests.end_to_end.sim_factory import (
     shared_factory,
 )
 
-BASES = ("lightgbm", "logistic")
+BASES = ("lightgbm", "logistic", "tcn")
 BASELINES = ("clock_atr_lightgbm", "clock_atr_logistic")
 PRICES = ("open", "high", "low", "close")
 BARS = ("expiry", "open_time", "close_time", "trade_date", *PRICES, "volume", "adjustment_ratio")
@@ -143,7 +144,8 @@ def test_views_have_the_public_columns(sim, view):
 def test_the_views_are_those_of_the_specification_and_never_the_sealed_one(sim):
     views = set(view_schemas(sim.store))
     assert views >= set(VIEWS)
-    extra = {"raw_minutes", "tabular", *(f"val_{name}" for name in (*BASES, *BASELINES))}
+    extra = {"raw_minutes", "tabular", "sequence", *(f"val_{name}" for name in (*BASES, *BASELINES))}
+    extra |= {"forward_outcomes", "forward_predictions", "forward_report"}
     assert views - set(VIEWS) == extra | {f"oof_{name}" for name in BASELINES}
 
 
@@ -221,7 +223,14 @@ def test_the_bundle_lies_in_releases_under_its_digest(sim):
 
 def test_nothing_is_written_outside_the_known_folders(sim):
     tops = {path.name for path in sim.home.root.iterdir()}
-    assert tops == {"raw", "store", "studies", "releases", "reports", "dagster", "locks", "factory.toml"}
+    assert tops == {"raw", "store", "studies", "releases", "reports", "dagster", "locks", "mlflow", "factory.toml"}
+
+
+def test_the_report_depends_on_nothing_that_is_appended(sim):
+    refs = sim.store.manifest("report", "reports", SIM_20).inputs
+    of_contract = {(ref.table, ref.until_day) for ref in refs if ref.key == SIM}
+    val, train = sim.study.val_last_day, sim.study.train_last_day
+    assert of_contract == {("study", None), ("canonical_bars", val), ("rolls", val), ("features_5min", train)}
 
 
 # --- the sealed period -------------------------------------------------------------------------------------------
@@ -410,6 +419,9 @@ def test_bars_after_the_studys_end_leave_the_study_as_it_was(made, tmp_path, mon
     changed = {name for name, parts in grown.digests(by_horizon=False).items() if parts != history[name]}
     assert {"raw_minutes", "canonical_bars", "bars_5min", "features_5min"} <= changed
     assert "study" not in changed
+    states = partition_freshness(grown.home, SIM_20, profile="fast")
+    later = {name: state.reasons for name, state in states.items() if state.state not in ("fresh", "missing")}
+    assert later == {}, "a report of the study, too, is what it was"
 
 
 def _sessions_of(made: SimFactory) -> set[str]:

@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from factory_assets.evaluation.forward import (
     CHALLENGER,
     CHAMPION,
+    EARLIER_SESSIONS,
     INTERVAL_SESSIONS_MIN,
     forward_result,
     forward_sentences,
@@ -22,6 +23,7 @@ from factory_assets.evaluation.forward_invariants import (
     prediction_invariants,
     report_invariants,
 )
+from factory_assets.reports.forward import forward_figures
 from factory_assets.vocabulary.errors import BadInputError
 from factory_assets.vocabulary.frames import dates_days, from_days, to_table
 from factory_assets.vocabulary.schemas import FORWARD_PREDICTIONS, FORWARD_REPORT
@@ -67,12 +69,13 @@ def scene():
     return frame, scored, frozen
 
 
-def result_of(frame, scored):
+def result_of(frame, scored, promoted_day=-1):
     return forward_result(
         frame,
         outcomes=world().labels,
         bars_1min=world().minutes,
         scored_days=scored,
+        promoted_day=promoted_day,
         instrument=world().instrument,
         barriers=BARRIERS,
         settings=FAST,
@@ -143,6 +146,37 @@ def test_a_session_without_a_decision_counts_as_zero(scene):
     quiet = result.daily[dates_days(result.daily["trade_date"]) == day]
     assert quiet["net_dollars"].tolist() == [0.0, 0.0]
     assert quiet["log_loss"].isna().all()
+
+
+def test_sessions_known_at_the_promotion_stand_apart_and_count_nowhere_else(scene):
+    """Whoever promoted on session 3 had seen it: only later ones are forward, compared and counted."""
+    frame, scored, _ = scene
+    days = scored[CHAMPION]
+    promoted = int(days[3])
+    result = result_of(frame, scored, promoted)
+    later = {role: each[each > promoted] for role, each in scored.items()}
+    alone = result_of(frame[dates_days(frame["trade_date"]) > promoted], later)
+    since = result.table[result.table["scope"] != EARLIER_SESSIONS].reset_index(drop=True)
+    pd.testing.assert_frame_equal(since, alone.table)
+    early = result_of(frame, {role: each[each <= promoted] for role, each in scored.items()})
+    apart = result.table[result.table["scope"] == EARLIER_SESSIONS].drop(columns="scope").reset_index(drop=True)
+    pd.testing.assert_frame_equal(
+        apart, early.table[early.table["scope"] == "all"].drop(columns="scope").reset_index(drop=True)
+    )
+    assert set(apart["role"]) == {CHAMPION, CHALLENGER}, "nothing is compared there"
+    assert set(apart[apart["role"] == CHAMPION]["sessions"]) == {4}
+    assert report(result, frame, scored, promoted).passed
+    # A report that counts them as forward is none.
+    assert not report(result_of(frame, scored), frame, scored, promoted).passed
+    everything = result_of(frame, scored, int(days[-1]))
+    assert set(everything.table["scope"]) == {EARLIER_SESSIONS}
+    assert forward_figures(everything.daily, simulated=False) == []
+    (figure,) = forward_figures(result.daily, simulated=False)
+    assert f"by session ({len(days) - 4})" in figure.caption
+    said = forward_sentences(0, 0, earlier_sessions=4, confidence=0.95)
+    assert "nothing to compare" in said[0]
+    assert said[-1].startswith("4 more sessions had opened before the champion was promoted")
+    assert "no forward evidence" in forward_sentences(200, 190, earlier_sessions=4, confidence=0.95)[-1]
 
 
 def test_too_few_sessions_give_no_interval_and_say_so(scene):
@@ -269,8 +303,15 @@ def test_a_row_of_the_study_is_caught():
     assert forward_only(np.array([], dtype=np.int32), 100).passed
 
 
-def report(result, frame, scored):
-    (found,) = report_invariants(result.table, frame, world().labels, scored_days=scored, instrument=world().instrument)
+def report(result, frame, scored, promoted_day=-1):
+    (found,) = report_invariants(
+        result.table,
+        frame,
+        world().labels,
+        scored_days=scored,
+        promoted_day=promoted_day,
+        instrument=world().instrument,
+    )
     assert found.blocking
     return found
 

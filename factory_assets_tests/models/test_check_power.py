@@ -7,7 +7,7 @@ import pytest
 
 from factory_assets.models import BaseModel, registry
 from factory_assets.models.boosting.gradient_lightgbm import LightGbm, _State
-from factory_assets.models.checks import CHECKS
+from factory_assets.models.checks import CHECKS, resuming
 from factory_assets.models.multinomial_model import MultinomialModel
 from factory_assets.models.neural import trainer
 from factory_assets.models.neural.torch_model import TorchModel
@@ -142,6 +142,25 @@ def test_network_that_looks_at_its_batch(monkeypatch):
 
     monkeypatch.setattr(TorchModel, "_predict", _centred)
     assert "differs from its batch" in _caught("check_row_predicts_alone", "tcn")
+
+
+def test_network_whose_last_bits_follow_the_place_in_a_batch(monkeypatch):
+    """What kernels do that are chosen by shape: from the third window of a batch on, one bit more."""
+    original = TorchModel._predict
+
+    def _by_place(self, state, windows):
+        proba = original(self, state, windows)
+        proba[2:] = np.nextafter(proba[2:], 1.0)
+        return proba
+
+    monkeypatch.setattr(TorchModel, "_predict", _by_place)
+    assert "differs from its batch" in _caught("check_row_of_a_small_model_predicts_alone", "tcn")
+
+
+def test_fit_that_ends_before_it_is_killed(tmp_path, monkeypatch):
+    monkeypatch.setattr(resuming, "_CHILD", "")
+    with pytest.raises(InvariantViolationError, match=r"ended by itself \(exit 0\)"):
+        resuming.kill_when_checkpointed("tcn", tmp_path / "fit", begun=lambda _: False)
 
 
 def test_network_whose_class_weights_are_left_in(monkeypatch):

@@ -14,4 +14,4 @@ def test_model_passes(name, check):
 
 def test_the_registry_and_the_checks_are_not_empty():
     assert {"lightgbm", "logistic", "logistic_meta", "tcn"} <= set(names())
-    assert len(CHECKS) == 23
+    assert len(CHECKS) == 24

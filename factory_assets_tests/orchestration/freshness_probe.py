@@ -14,6 +14,10 @@ from factory_assets.orchestration.materialization import Materialization, Produc
 from factory_assets.orchestration.no_implicit_io import NoImplicitIO
 from factory_assets.orchestration.outputs import Output, table_output
 from factory_assets.orchestration.resources import FactoryResource
+from factory_assets.storage import Store
+from factory_assets.vocabulary.errors import IntegrityError
+from factory_assets.vocabulary.home import FactoryHome
+from factory_assets.vocabulary.partition import PartitionKey
 from factory_assets.vocabulary.schemas import Column, TableSchema
 from factory_assets.vocabulary.verdict import Verdict
 
@@ -39,10 +43,11 @@ def _files(name: str, *, by_horizon: bool) -> Output:
 
 @dataclass
 class Days:
-    """What the raw file holds: one value a session; and whether the bars' invariant holds."""
+    """What the raw file holds: one value a session; whether the bars' invariant holds; and who is champion."""
 
     values: list[float] = field(default_factory=lambda: [1.0, 2.0, 3.0, 4.0])
     holds: bool = True
+    champion: str = "first"
 
 
 DAYS = Days()
@@ -92,7 +97,19 @@ def fresh_labels(part: Materialization) -> Iterable[Product]:
     return [Product(name=LABELS.name, content=part.read(BARS.name, until_day=END_DAY).drop(columns="contract"))]
 
 
-@factory_asset(_files("fresh_model", by_horizon=True), reads=[LABELS.name, FEATURES.name], settings_sections=["models"])
+def champion_of(home: FactoryHome, _store: Store, key: PartitionKey) -> str:
+    """An input outside the store; a champion named ``touched`` cannot be read."""
+    if DAYS.champion == "touched":
+        raise IntegrityError(f"{home.releases}: the registry of {key} was touched")
+    return DAYS.champion
+
+
+@factory_asset(
+    _files("fresh_model", by_horizon=True),
+    reads=[LABELS.name, FEATURES.name],
+    settings_sections=["models"],
+    outside={"champion": champion_of},
+)
 def fresh_model(part: Materialization) -> Iterable[Product]:
     """Reads labels, and features until the study's end."""
     total = part.read(LABELS.name)["value"].sum() + part.read(FEATURES.name, until_day=END_DAY)["value"].sum()

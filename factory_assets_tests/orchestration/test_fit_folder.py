@@ -6,7 +6,6 @@ from types import SimpleNamespace
 import pytest
 
 from factory_assets.orchestration import fit_folder as module
-from factory_assets.orchestration.code_version import code_version
 from factory_assets.orchestration.fit_folder import fit_folder
 from factory_assets.vocabulary.errors import FitError, LockTimeoutError
 from factory_assets.vocabulary.home import FactoryHome
@@ -27,13 +26,16 @@ def part(tmp_path):
 def test_folder_is_the_partitions_and_goes_when_the_fits_came_through(part, tmp_path):
     with fit_folder(part, "tcn") as work:
         assert work.folder == tmp_path / "work" / "SIM" / "20" / "tcn"
-        assert (work.processes, work.code) == (3, code_version())
+        assert work.processes == 3
         assert not work.folder.exists()  # models that fit at once need none
         (work.folder / "results").mkdir(parents=True)
         other = work.folder.parent / "lstm" / "results"
         other.mkdir(parents=True)
     assert not work.folder.exists()
     assert other.exists()
+    with fit_folder(part, "lstm"):
+        pass
+    assert not part.home.work.exists(), "whoever is last leaves nothing, not even an empty folder"
 
 
 def test_error_keeps_what_the_next_run_goes_on_from(part):

@@ -124,6 +124,26 @@ def test_an_input_made_again_with_equal_bytes_leaves_its_readers_fresh(made):
     assert made.not_fresh() == {}
 
 
+def test_another_answer_from_outside_makes_its_readers_stale_and_the_old_one_fresh_again(made):
+    assert made.states()["fresh_model"].manifest.meta["outside.champion"] == "first"
+    DAYS.champion = "second"
+    found = made.not_fresh()
+    assert found == {"fresh_model": {("input", "fresh_model")}, "fresh_page": {("input", "fresh_model")}}
+    (reason,) = made.states()["fresh_model"].reasons
+    assert reason.detail == "champion changed"
+    assert made.states()["fresh_page"].needs_run
+    assert made.run("fresh_model")
+    assert made.run("fresh_page")
+    assert made.not_fresh() == {}
+    DAYS.champion = "first"
+    assert set(made.not_fresh()) == {"fresh_model", "fresh_page"}
+    DAYS.champion = "touched"
+    (reason,) = made.states()["fresh_model"].reasons
+    assert (reason.cause, reason.at) == ("damaged", "fresh_model")
+    assert "champion: " in reason.detail
+    assert not made.run("fresh_model"), "what cannot be asked for cannot be written down"
+
+
 @pytest.mark.parametrize(
     ("settings", "at", "stale"),
     [

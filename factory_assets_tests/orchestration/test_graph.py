@@ -10,16 +10,19 @@ import pytest
 
 from factory_assets.orchestration.build import build_definitions
 from factory_assets.orchestration.check_meanings import MEANINGS
-from factory_assets.orchestration.code_version import code_version
 from factory_assets.orchestration.jobs import CONTRACT_JOB, HORIZON_JOB, NIGHT_GROUP, NIGHT_JOB, SEALED
 from factory_assets.orchestration.no_implicit_io import NoImplicitIO
 from factory_assets.orchestration.outputs import CATALOGUE
 from factory_assets.orchestration.partitions import CONTRACT, CONTRACT_HORIZON
 from factory_assets.orchestration.phases import PHASES, keys_of, phases_until
+from factory_assets.vocabulary.code_version import code_version
 from factory_assets.vocabulary.errors import FactoryError, UnknownNameError
 from factory_assets.vocabulary.instruments import INSTRUMENTS
 from factory_assets.vocabulary.schemas import fixed_tables
 from factory_assets.vocabulary.timeframes import HORIZONS_BARS
+from factory_assets_tests.orchestration import freshness_probe, probe_definitions
+
+__all__ = ["probe_definitions"]  # imported so that its outputs are declared, as they are when its tests run first
 
 HEAVY = (
     "lightgbm",
@@ -39,6 +42,11 @@ SEALED_KEYS = {dg.AssetKey(["sealed", name]) for name in SEALED}
 @pytest.fixture(scope="module")
 def definitions():
     return build_definitions()
+
+
+def declared_outputs():
+    """Outputs of the factory itself: the small graphs of other tests, imported above, are all in the group probes."""
+    return [output for output in CATALOGUE.all() if output.group != "probes"]
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +132,7 @@ def test_every_asset_says_what_it_is_and_who_made_it(specs):
 
 
 def test_every_table_shows_its_columns_with_meaning_and_nullability(specs):
-    declared = {output.name: output.schema for output in CATALOGUE.all() if not output.name.startswith("probe_")}
+    declared = {output.name: output.schema for output in declared_outputs()}
     tables = {name: schema for name, schema in declared.items() if schema is not None}
     assert set(fixed_tables()) <= set(tables)
     for name, schema in tables.items():
@@ -135,10 +143,15 @@ def test_every_table_shows_its_columns_with_meaning_and_nullability(specs):
         assert shown[0].name == "contract"
 
 
+def test_graphs_of_other_tests_are_not_taken_for_the_factorys():
+    probes = {output.name for output in CATALOGUE.all()} - {output.name for output in declared_outputs()}
+    assert {*freshness_probe.NAMES, "probe_peeked"} <= probes
+    assert all(name.startswith(("fresh_", "probe_")) for name in probes)
+
+
 def test_every_declared_invariant_is_a_blocking_check_of_its_partition(definitions):
     graph = definitions.resolve_asset_graph()
-    outputs = [output for output in CATALOGUE.all() if output.group != "probes"]
-    declared = {(output.key, name) for output in outputs for name in output.checks}
+    declared = {(output.key, name) for output in declared_outputs() for name in output.checks}
     assert {(key.asset_key, key.name) for key in graph.asset_check_keys} == declared
     for key in graph.asset_check_keys:
         spec = graph.get_check_spec(key)
@@ -199,5 +212,5 @@ def test_importing_the_command_line_loads_no_graph():
 
 
 def test_every_check_has_its_meaning_and_every_meaning_its_check():
-    declared = {name for output in CATALOGUE.all() if not output.name.startswith("probe_") for name in output.checks}
+    declared = {name for output in declared_outputs() for name in output.checks}
     assert declared == set(MEANINGS)

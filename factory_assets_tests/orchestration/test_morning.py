@@ -1,5 +1,6 @@
 """The morning job: one MLflow run a Dagster run, ended as the Dagster run ended, with what ``factory status`` says."""
 
+import contextlib
 import os
 from datetime import UTC, datetime
 
@@ -11,8 +12,10 @@ from factory_assets.orchestration import morning_job
 from factory_assets.orchestration.build import build_definitions
 from factory_assets.orchestration.inspect_store import open_store
 from factory_assets.orchestration.morning_job import MORNING_JOB, summary_metrics, summary_tags, summary_text
+from factory_assets.orchestration.tracking.place import TrackingPlace
 from factory_assets.vocabulary.home import FactoryHome
 from factory_assets.vocabulary.partition import PartitionKey
+from factory_assets.vocabulary.settings import TrackingSettings
 from factory_assets_tests.orchestration.tracking_samples import files_of, runs
 
 MGC_20 = PartitionKey("MGC", 20)
@@ -43,8 +46,8 @@ def _fill(home: FactoryHome) -> None:
     registry.record_refit(CHALLENGER, parent=CHAMPION, data_end_day=20010, clock=_clock)
 
 
-def _run(home: FactoryHome) -> dg.ExecuteInProcessResult:
-    with dg.DagsterInstance.ephemeral() as instance:
+def _run(home: FactoryHome, known: dg.DagsterInstance | None = None) -> dg.ExecuteInProcessResult:
+    with contextlib.nullcontext(known) if known else dg.DagsterInstance.ephemeral() as instance:
         return (
             build_definitions()
             .resolve_job_def(MORNING_JOB)
@@ -90,6 +93,22 @@ def test_a_morning_that_fails_is_a_failed_run_and_none_stays_running(home, monke
     (run,) = runs(home, MORNING_JOB)
     assert run.info.status == "FAILED"
     assert "MLFLOW_TRACKING_URI" not in os.environ
+
+
+def test_what_a_killed_morning_left_running_is_ended_by_the_next(home):
+    place = TrackingPlace.of(home, TrackingSettings())
+    place.prepare()
+    client = place.client()
+    experiment = place.experiment(client, MORNING_JOB)
+    with dg.DagsterInstance.ephemeral() as instance:
+        first = _run(home, instance)
+        (done,) = runs(home, MORNING_JOB)
+        left = client.create_run(experiment, tags={"dagster_run_id": first.run_id}).info.run_id
+        foreign = client.create_run(experiment, tags={"dagster_run_id": "of another instance"}).info.run_id
+        assert _run(home, instance).success
+    found = {run.info.run_id: run.info.status for run in runs(home, MORNING_JOB)}
+    assert (found.pop(left), found.pop(foreign), found.pop(done.info.run_id)) == ("KILLED", "RUNNING", "FINISHED")
+    assert list(found.values()) == ["FINISHED"]
 
 
 def test_a_morning_without_a_log_says_so(home):

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 
 import dagster as dg
@@ -15,16 +15,21 @@ from factory_assets.deployment.refit import refit_release
 from factory_assets.deployment.release_registry import ReleaseRegistry
 from factory_assets.evaluation.ledger import openings
 from factory_assets.labels import label_decisions
+from factory_assets.market.sessions import SessionCalendar
 from factory_assets.orchestration.build import build_definitions
+from factory_assets.orchestration.freshness import partition_freshness
 from factory_assets.orchestration.inspect_store import bundle_folder
 from factory_assets.orchestration.jobs import NIGHT_JOB, SEALED
 from factory_assets.orchestration.launch import RunOutcome, launch
+from factory_assets.orchestration.night import champion_now, speakers_now
 from factory_assets.orchestration.pages import page_path
 from factory_assets.orchestration.releases import partition_releases, released_folder
 from factory_assets.orchestration.run_contract import run_contract
 from factory_assets.storage.sql import run_select
+from factory_assets.vocabulary.errors import MissingPartitionError
 from factory_assets.vocabulary.frames import dates_days, to_frame
 from factory_assets.vocabulary.home import FactoryHome
+from factory_assets.vocabulary.instruments import instrument
 from factory_assets.vocabulary.schemas import FORWARD_OUTCOMES, FORWARD_PREDICTIONS, FORWARD_REPORT
 from factory_assets.vocabulary.verdict import Verdict
 from factory_assets_tests.end_to_end.command_line import factory, snapshot
@@ -61,7 +66,22 @@ def home(made, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         for name, value in environment_of(root).items():
             patch.setenv(name, value)
+        patch.setenv("FACTORY_CLOCK_FILE", str(root.parent / "clock"))
+        # Champions are promoted in the evening after the last session the raw files hold: later ones are forward.
+        after_session(root, made, made.study.end_day)
         yield copied(made, root)
+
+
+def after_session(root, made: SimFactory, day: int) -> None:
+    """Let the factory's clock stand 20 minutes after the close of a session."""
+    sessions = SessionCalendar.of(instrument("SIM")).between(*(as_date(day + add) for add in (0, 1)))
+    (close_us,) = sessions.close_us[sessions.trade_day == day]
+    moment = datetime.fromtimestamp(int(close_us) / 1e6, tz=UTC) + timedelta(minutes=20)
+    (root.parent / "clock").write_text(moment.isoformat(), encoding="utf-8")
+
+
+def as_date(day: int) -> date:
+    return date(1970, 1, 1) + timedelta(days=int(day))
 
 
 def night(home: FactoryHome) -> RunOutcome:
@@ -76,11 +96,6 @@ def registry_of(home: FactoryHome) -> ReleaseRegistry:
 
 def table_of(home: FactoryHome, made: SimFactory, schema):
     return to_frame(dataclasses.replace(made, home=home).store.read_table(schema, SIM_20).table)
-
-
-def searched(home: FactoryHome) -> dict[str, bytes]:
-    """Every text but golden rows: those are 100,000 random numbers drawn from the scalers; some meet by chance."""
-    return {name: text for name, text in texts_of(home).items() if not name.endswith("golden.json")}
 
 
 # --- before a champion -------------------------------------------------------------------------------------------
@@ -259,6 +274,49 @@ def test_each_session_is_scored_by_the_newest_refit_that_ended_before_it(tmp_pat
     assert told["challenger"] == {100: "c", 101: "c", 102: "d", 104: "d", 105: "9"}
 
 
+class _Bars:
+    """A store that holds bars up to a session."""
+
+    def __init__(self, last_day: int | None) -> None:
+        self.last_day = last_day
+
+    def manifest(self, table, group, key):
+        assert (table, group, str(key)) == ("bars_5min", "market", "SIM")
+        if self.last_day is None:
+            raise MissingPartitionError("no bars")
+        return SimpleNamespace(sessions=((1, "a"), (self.last_day, "b")))
+
+
+def test_what_a_night_asks_of_the_registry_changes_with_the_champion_and_with_who_speaks(tmp_path):
+    build_definitions()
+    home, moments = FactoryHome(tmp_path), iter(range(1, 60))
+    registry = ReleaseRegistry(home.releases, SIM_20)
+
+    def clock() -> datetime:
+        return datetime(2026, 1, 1, minute=next(moments), tzinfo=UTC)
+
+    def asked(last_day=103):
+        return champion_now(home, None, SIM_20), speakers_now(home, _Bars(last_day), SIM_20)
+
+    for digest in "ae":
+        registry.record_candidate(digest * 64, data_end_day=90, clock=clock)
+    assert asked() == ("", "")
+    registry.promote("a" * 64, reason="x", by="y", clock=clock)
+    first = asked()
+    assert first[0] == "a" * 64
+    registry.record_refit("b" * 64, parent="a" * 64, data_end_day=103, clock=clock)
+    registry.record_refit("c" * 64, parent="e" * 64, data_end_day=99, clock=clock)
+    assert asked() == first, "tonight's refit speaks of no session yet, and another recipe's never"
+    assert asked(None) == asked(103)
+    assert asked(104)[1] != first[1], "of the next one it does"
+    assert asked(104)[0] == first[0]
+    registry.promote("e" * 64, reason="x", by="y", clock=clock)
+    assert asked()[0] == "e" * 64
+    registry.promote("a" * 64, reason="back", by="y", clock=clock)
+    assert asked()[0] == first[0], "the same recipe again"
+    assert asked()[1] != first[1], "but promoted at another moment"
+
+
 # --- a night right after the study -------------------------------------------------------------------------------
 
 
@@ -277,6 +335,7 @@ def test_a_night_before_any_forward_session(made, home, markers):
     checks = checks_of(home, outcome.run_id)
     assert {check.check_name for check in checks if not check.passed} <= {"refit_near_champion"}
     assert len(checks) == 17
+    assert stale_after_promotion(home) == {}
     assert json.loads(factory("sql", "--json", "select * from forward_report").out) == []
 
 
@@ -297,7 +356,7 @@ def test_the_refit_is_the_champions_recipe_on_more_rows(home):
 
 @pytest.mark.slow
 def test_no_sealed_outcome_is_anywhere_after_a_refit(made, home, markers):
-    texts = searched(home)
+    texts = texts_of(home)
     assert any("refit" in name for name in texts), "manifests of the refit are searched"
     assert {name.partition("/")[0] for name in texts} >= {"store", "reports", "releases", "dagster", "studies"}
     assert {name: found for name, text in texts.items() if (found := marked(text, markers))} == {}
@@ -358,7 +417,7 @@ def test_forward_sessions_are_scored_by_who_stood_before_them(made, home, marker
     assert len(rows) == 2 * int(event["event"].sum()) > 20
     assert views_with(home, made, markers) == set()
     texts = {
-        name: text for name, text in searched(home).items() if name.startswith(("reports/", "store/", "releases/"))
+        name: text for name, text in texts_of(home).items() if name.startswith(("reports/", "store/", "releases/"))
     }
     assert {name: found for name, text in texts.items() if (found := marked(text, markers))} == {}
 
@@ -382,6 +441,16 @@ def test_the_report_says_how_little_four_sessions_tell(made, home):
     assert len(shown) == 5
 
 
+def stale_after_promotion(home: FactoryHome) -> dict[str, set[str]]:
+    """Nightly outputs that are not fresh, and what they say changed."""
+    states = partition_freshness(home, SIM_20, profile="fast")
+    return {
+        name: {reason.detail for reason in state.reasons}
+        for name, state in states.items()
+        if state.group == "nightly" and state.state != "fresh"
+    }
+
+
 @pytest.mark.slow
 def test_a_promoted_refit_starts_a_forward_period_of_its_own(made, home):
     newest = registry_of(home).refits()[-1]
@@ -390,10 +459,23 @@ def test_a_promoted_refit_starts_a_forward_period_of_its_own(made, home):
     assert f"before it: {newest.parent}" in told.out
     state = partition_releases(home, SIM_20)
     assert (state.champion, state.challenger) == (newest.digest, None)
+    both = {"champion and its refits changed"}
+    stale = dict.fromkeys(("forward_predictions", "forward_report", "forward_page"), both)
+    assert stale_after_promotion(home) == {"refit": {"champion changed"}, **stale}
     assert night(home).succeeded
+    assert stale_after_promotion(home) == {}
     assert len(table_of(home, made, FORWARD_PREDICTIONS)) == 0, "it was fitted on every session there is"
+    after_session(home.root, made, newest.data_end_day)
     assert factory("promote", *ASKED, "--release", newest.parent, "--reason", "back again").code == 0
     assert registry_of(home).champion().digest == newest.parent
+    assert night(home).succeeded
+    table = table_of(home, made, FORWARD_REPORT)
+    assert set(table["scope"].astype(str)) == {"before_promotion"}, "its sessions were known when it was chosen again"
+    assert set(table["sessions"]) == {4}
+    page = page_path(home, SIM_20, "forward").read_text(encoding="utf-8")
+    assert "Known before the promotion: no forward evidence" in page
+    assert "4 more sessions had opened before the champion was promoted" in page
+    assert "Session by session" not in page
     assert (
         run_select(dataclasses.replace(made, home=home).store, "SELECT count(*) AS n FROM labels")["n"][0].as_py() > 0
     )

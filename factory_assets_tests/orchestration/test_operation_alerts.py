@@ -14,7 +14,7 @@ import pytest
 
 from factory_assets.orchestration.operation.alerts import Alert, AlertBook
 from factory_assets.orchestration.operation.delivery import channels_of, deliver
-from factory_assets.vocabulary.errors import ConfigurationError, IntegrityError
+from factory_assets.vocabulary.errors import ConfigurationError
 from factory_assets.vocabulary.home import FactoryHome
 from factory_assets.vocabulary.settings import AlertSettings, load_settings
 
@@ -116,12 +116,66 @@ def test_an_alert_is_one_line_written_once_and_logged(book, tmp_path, caplog):
     assert book.alerts() == [FAILED]
 
 
-def test_what_is_no_alert_is_refused_with_its_line(book, tmp_path):
-    book.write(FAILED)
+def test_lines_that_are_no_alerts_are_logged_and_stand_in_nobodys_way(book, tmp_path, caplog):
+    assert book.write(FAILED)
+    newer = {**json.loads((tmp_path / "alerts.jsonl").read_text()), "id": "of a newer version", "colour": "red"}
     with (tmp_path / "alerts.jsonl").open("a") as file:
-        file.write('{"id": 3}\n')
-    with pytest.raises(IntegrityError, match=r"alerts.jsonl line 2: not an alert"):
-        book.alerts()
+        lines = ['{"id": 3}', "garbage", "[]", json.dumps(newer), json.dumps({**newer, "time": "yesterday"})]
+        file.write("\n".join(lines) + "\n")
+    later = replace(FAILED, id="run-4")
+    assert book.write(later)
+    assert not book.write(FAILED), "what was there is still known"
+    assert book.alerts() == [FAILED, replace(FAILED, id="of a newer version"), later]
+    assert "alerts.jsonl: lines [2, 3, 4, 6] are no alerts" in caplog.text
+
+
+def test_bytes_that_are_no_text_are_set_aside_and_the_alerts_around_them_stay_known(book, tmp_path, caplog):
+    book.write(FAILED)
+    path = tmp_path / "alerts.jsonl"
+    path.write_bytes(path.read_bytes() + b"\xff\xfe damaged\n")
+    later = replace(FAILED, id="run-4")
+    assert book.write(later)
+    assert book.alerts() == [FAILED, later]
+    assert (tmp_path / "alerts.jsonl.damaged").read_bytes() == b"\xff\xfe damaged\n"
+    assert "11 bytes were no text" in caplog.text
+
+
+def test_an_alert_that_cannot_be_written_is_logged_in_full(tmp_path, caplog):
+    (tmp_path / "alerts.jsonl").mkdir()
+    assert not AlertBook(FactoryHome(tmp_path)).write(FAILED)
+    assert "parity: 3 of 2000 predictions differ" in caplog.text
+    assert "cannot be written" in caplog.text
+
+
+def test_a_record_of_sendings_that_is_damaged_or_cannot_be_written_sends_again_rather_than_never(book, tmp_path):
+    book.write(FAILED)
+    book.write(replace(FAILED, id="run-4"))
+    sent = tmp_path / "alerts_sent.jsonl"
+    with webhook() as hook:
+        settings = AlertSettings(webhook_url=f"http://127.0.0.1:{hook.port}/hook")
+        sent.write_bytes(b'garbage\n{"id": 3}\n\xff\n')
+        assert deliver(book, settings, NOW) == 2
+        assert deliver(book, settings, NOW) == 0
+        sent.unlink()
+        sent.mkdir()
+        assert deliver(book, settings, NOW) == 1, "one message a look, not all of them"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"smtp_host": "mail..example.org"},
+        {"smtp_host": "x" * 70 + ".org"},
+        {"smtp_host": "127.0.0.1", "email_from": "a\nb"},
+    ],
+)
+def test_a_misspelled_channel_is_logged_and_holds_no_other_back(book, caplog, changes):
+    book.write(FAILED)
+    with webhook() as hook:
+        mail = {"email_to": ("a@b.c",), "email_from": "x@y.z", "smtp_port": 1, **changes}
+        settings = AlertSettings(webhook_url=f"http://127.0.0.1:{hook.port}/hook", **mail)
+        assert deliver(book, settings, NOW) == 1
+    assert "alert not sent by email, the next tick tries again" in caplog.text
 
 
 def test_the_webhook_gets_each_final_alert_once_and_no_other(book):

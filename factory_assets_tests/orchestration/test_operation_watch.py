@@ -1,37 +1,51 @@
 """Dead runs, failed runs, the rehearsal's clock and the sensors, on a real instance without a daemon."""
 
+import fcntl
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
-import time
-from datetime import UTC, datetime
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 
 import dagster as dg
 import pytest
+from typer.testing import CliRunner
 
+from factory_assets.cli import app
+from factory_assets.deployment.release_registry import ReleaseRegistry
 from factory_assets.market.synthetic import write_world
 from factory_assets.orchestration.assets import market
 from factory_assets.orchestration.build import build_definitions
 from factory_assets.orchestration.instance import prepare_instance
 from factory_assets.orchestration.jobs import CONTRACT_JOB, HORIZON_JOB, NIGHT_GROUP, NIGHT_JOB
+from factory_assets.orchestration.operation import sensors
 from factory_assets.orchestration.operation.alerts import AlertBook
-from factory_assets.orchestration.operation.failed_runs import failed_looks, new_failures
-from factory_assets.orchestration.operation.plan import Request
+from factory_assets.orchestration.operation.failed_runs import failed_looks, long_runs, new_failures
+from factory_assets.orchestration.operation.history import horizon_history
+from factory_assets.orchestration.operation.look import look_at_contract
+from factory_assets.orchestration.operation.one_daemon import become_daemon, daemon_process
+from factory_assets.orchestration.operation.plan import Plan, Request
 from factory_assets.orchestration.operation.presence import (
+    bury_abandoned_runs,
     bury_dead_runs,
+    end_presence,
     hold_presence,
     is_present,
     run_lock_path,
     sweep_locks,
 )
-from factory_assets.orchestration.operation.raw_state import look_at_raw, stored_raw
+from factory_assets.orchestration.operation.raw_state import RawFolder, look_at_raw, stored_raw
 from factory_assets.orchestration.operation.run_tags import STAGE, tags_of
 from factory_assets.orchestration.resources import FactoryResource
-from factory_assets.vocabulary.clock import factory_clock
-from factory_assets.vocabulary.errors import ConfigurationError
+from factory_assets.splits.short_history import ShortHistory
+from factory_assets.splits.study import Study
+from factory_assets.storage import AppendLog
+from factory_assets.vocabulary.clock import factory_clock, system_clock
+from factory_assets.vocabulary.errors import BadInputError, ConfigurationError, MissingPartitionError
 from factory_assets.vocabulary.home import FactoryHome
 from factory_assets.vocabulary.instruments import instrument
 from factory_assets.vocabulary.partition import PartitionKey
@@ -81,7 +95,7 @@ def started(instance: dg.DagsterInstance, **tags: str) -> str:
             level=20,
             user_message="",
             run_id=run.run_id,
-            timestamp=time.monotonic(),
+            timestamp=system_clock().timestamp(),
             job_name=run.job_name,
             dagster_event=dg.DagsterEvent(event_type_value="PIPELINE_START", job_name=run.job_name),
         )
@@ -150,6 +164,108 @@ def test_a_run_holds_its_lock_while_its_steps_run(home, instance):
     result = looking.execute_in_process(instance=instance)
     assert seen == {result.run_id: True}
     assert not is_present(home, result.run_id)
+    assert list(run_lock_path(home, "x").parent.iterdir()) == [], "and tidies it up"
+
+
+def test_the_last_holder_of_a_runs_lock_removes_it_and_no_other(home):
+    first, second = hold_presence(home, "run-1"), hold_presence(home, "run-1")
+    end_presence(home, "run-1", first)
+    assert is_present(home, "run-1")
+    end_presence(home, "run-1", second)
+    assert not run_lock_path(home, "run-1").exists()
+
+
+def test_a_lock_whose_file_is_removed_while_it_is_taken_is_taken_anew(home, monkeypatch):
+    os.close(hold_presence(home, "run-1"))
+    taken = []
+
+    def flock(descriptor, how):
+        taken.append(how)
+        if len(taken) == 1:  # the last holder left in between
+            run_lock_path(home, "run-1").unlink()
+        real(descriptor, how)
+
+    real = fcntl.flock
+    monkeypatch.setattr(fcntl, "flock", flock)
+    descriptor = hold_presence(home, "run-1")
+    monkeypatch.undo()
+    assert len(taken) == 2
+    assert is_present(home, "run-1")
+    os.close(descriptor)
+
+
+def test_a_run_that_no_process_ever_took_up_is_ended_after_hours_and_one_that_lives_or_is_to_start_is_told(
+    home, kept_instance
+):
+    instance = kept_instance
+    tags = {"dagster/partition": "MGC|5"}
+    created = instance.create_run_for_job(failing, tags=tags).run_id
+    lockless, alive, other_job = started(instance, **tags), started(instance, **tags), started(instance)
+    starting = instance.create_run_for_job(failing, tags=tags, status=dg.DagsterRunStatus.STARTING).run_id
+    descriptor = hold_presence(home, alive)
+    soon, later = (system_clock() + timedelta(hours=hours) for hours in (11, 13))
+    assert bury_abandoned_runs(instance, home, now=soon, hours_max=12) == []
+    assert long_runs(instance, now=soon, hours_max=12) == []
+    somebody_elses = FactoryHome(home.root / "another")
+    assert bury_abandoned_runs(instance, somebody_elses, now=later, hours_max=12) == []
+    assert set(bury_abandoned_runs(instance, home, now=later, hours_max=12)) == {created, lockless}
+    assert "no process ever worked on it" in new_failures(instance, [], older_than=0, now=NOW)[0].message
+    found = {alert.run_id: alert for alert in long_runs(instance, now=later, hours_max=12)}
+    assert set(found) == {alive, starting, other_job}
+    assert found[alive].headline == "MGC|5 failing: long run"
+    assert found[alive].is_final
+    assert "STARTED for 13 hours" in found[alive].message
+    ids = [{alert.id for alert in long_runs(instance, now=later + timedelta(days=d), hours_max=12)} for d in (0, 0, 1)]
+    assert ids[0] == ids[1]
+    assert not ids[0] & ids[2], "told again the next day"
+    os.close(descriptor)
+
+
+def test_an_abandoned_run_is_told_though_it_is_older_than_the_watch(home, kept_instance, monkeypatch):
+    run_id = kept_instance.create_run_for_job(failing, tags={"dagster/partition": "MGC"}).run_id
+    made = build_definitions(FactoryResource(home=str(home.root)))
+    first = sensor_says(made, "failure_alert", kept_instance)
+    assert json.loads(first.cursor)["first_run"] == 1
+    clock = home.root / "clock.txt"
+    clock.write_text((system_clock() + timedelta(hours=13)).isoformat())
+    monkeypatch.setenv("FACTORY_CLOCK_FILE", str(clock))
+    sensor_says(made, "failure_alert", kept_instance, first.cursor)
+    (alert,) = AlertBook(home).alerts()
+    assert (alert.run_id, alert.is_final) == (run_id, True)
+
+
+def test_only_one_daemon_takes_a_home_and_the_lock_outlives_exec_and_goes_with_the_process(home):
+    code = (
+        "import os, sys; from pathlib import Path\n"
+        "from factory_assets.orchestration.operation.one_daemon import become_daemon\n"
+        "from factory_assets.vocabulary.home import FactoryHome\n"
+        "assert become_daemon(FactoryHome(Path(sys.argv[1])))\n"
+        "os.execv('/bin/sh', ['/bin/sh', '-c', 'echo turned; exec sleep 60'])\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, str(home.root)], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"turned\n"
+        assert not become_daemon(home)
+        assert daemon_process(home) == str(process.pid)
+        for command in ("daemon", "ui"):
+            monkey = pytest.MonkeyPatch()
+            with monkey.context() as patched:
+                said = []
+                patched.setattr(os, "execv", lambda path, arguments, said=said: said.append([path, *arguments]))
+                answer = CliRunner().invoke(app, [command])
+                if command == "daemon":
+                    assert isinstance(answer.exception, BadInputError)
+                    assert f"has a daemon: process {process.pid}" in str(answer.exception)
+                    assert said == []
+                else:
+                    ((path, *_),) = said
+                    assert path.endswith("dagster-webserver"), "the web UI alone"
+        process.kill()
+        process.wait()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0 if become_daemon(home) else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
 def test_failures_are_told_with_step_message_and_whether_an_attempt_is_left(home, instance):
@@ -238,6 +354,21 @@ def test_a_shipped_dagster_yaml_is_brought_up_to_date_and_an_edited_one_is_kept(
     target.write_text(shipped + "# mine\n")
     prepare_instance(home)
     assert target.read_text() == shipped + "# mine\n"
+
+
+def test_processes_that_begin_on_a_fresh_home_together_find_databases_made_once(home):
+    code = (
+        "import sys; from pathlib import Path; import dagster as dg\n"
+        "from factory_assets.orchestration.instance import prepare_instance\n"
+        "from factory_assets.vocabulary.home import FactoryHome\n"
+        "folder = prepare_instance(FactoryHome(Path(sys.argv[1])))\n"
+        "with dg.DagsterInstance.from_config(str(folder)) as instance: instance.get_runs()\n"
+    )
+    processes = [subprocess.Popen([sys.executable, "-c", code, str(home.root)]) for _ in range(3)]
+    assert [process.wait() for process in processes] == [0, 0, 0]
+    for name in ("history/runs.db", "history/runs/index.db", "schedules/schedules.db"):
+        with closing(sqlite3.connect(home.dagster / name)) as database:
+            assert len(database.execute("select * from alembic_version").fetchall()) == 1, name
 
 
 def test_the_instance_runs_one_at_a_time_and_ends_runs_that_never_start(home):
@@ -357,6 +488,162 @@ def test_a_sensor_that_fails_three_looks_running_is_an_alert(statuses, told):
     for alert in found:
         assert (alert.step, alert.kind, alert.is_final) == ("nightly", "failed look", True)
         assert "bundle" in alert.message
+        assert ":2022-12-30:" in alert.id, "told again the next day"
+
+
+def test_a_bad_channel_and_damaged_alert_files_stop_neither_the_burying_nor_the_night(home, kept_instance):
+    instance = kept_instance
+    home.settings_file.write_text(
+        '[operation]\ncontracts = ["MGC"]\n[alerts]\nemail_to = ["a@b.c"]\nemail_from = "x@y.z"\n'
+        'smtp_host = "mail..example.org"\n'
+    )
+    for name in ("alerts.jsonl", "alerts_sent.jsonl"):
+        (home.root / name).write_bytes(b'garbage\n\xff\xfe\n{"id": 1}\n')
+    dead = started(instance)
+    os.close(hold_presence(home, dead))
+    made = build_definitions(FactoryResource(home=str(home.root)))
+    first = sensor_says(made, "failure_alert", instance)
+    assert json.loads(first.cursor)["absent"] == [dead]
+    sensor_says(made, "nightly", instance)
+    second = sensor_says(made, "failure_alert", instance, first.cursor)
+    assert "1 dead runs ended" in second.skip_message
+    assert dead in {alert.run_id for alert in AlertBook(home).alerts()}
+
+
+def test_a_clock_that_cannot_be_read_is_a_configuration_alert_and_the_burying_goes_on(home, kept_instance, monkeypatch):
+    monkeypatch.setenv("FACTORY_CLOCK_FILE", str(home.root / "absent.txt"))
+    dead = started(kept_instance)
+    os.close(hold_presence(home, dead))
+    made = build_definitions(FactoryResource(home=str(home.root)))
+    assert "expected a file with one moment" in sensor_says(made, "nightly", kept_instance).skip_message
+    (alert,) = AlertBook(home).alerts()
+    assert alert.kind == "configuration"
+    first = sensor_says(made, "failure_alert", kept_instance)
+    sensor_says(made, "failure_alert", kept_instance, first.cursor)
+    ended = kept_instance.get_run_by_id(dead)
+    assert ended is not None
+    assert ended.status == dg.DagsterRunStatus.FAILURE
+
+
+def test_what_the_plan_says_needs_a_person_is_an_alert_of_the_night(home, instance, monkeypatch):
+    home.settings_file.write_text('[operation]\ncontracts = ["MGC"]\n')
+    monkeypatch.setattr(sensors, "plan", lambda *_: Plan(problems=("MGC|20: its registry is gone",)))
+    made = build_definitions(FactoryResource(home=str(home.root)))
+    for name in ("raw_files", "nightly", "nightly"):
+        sensor_says(made, name, instance)
+    (alert,) = AlertBook(home).alerts()
+    assert (alert.kind, alert.partition, alert.is_final) == ("problem", "MGC", True)
+    assert alert.message == "MGC|20: its registry is gone"
+
+
+def test_sensors_side_by_side_are_refused_with_one_alert(home, monkeypatch):
+    prepare_instance(home)
+    file = home.dagster / "dagster.yaml"
+    file.write_text(file.read_text().replace("use_threads: false", "use_threads: true"))
+    home.settings_file.write_text('[operation]\ncontracts = ["MGC"]\n')
+    made = build_definitions(FactoryResource(home=str(home.root)))
+    with dg.DagsterInstance.from_config(str(home.dagster)) as instance:
+        for name in ("nightly", "raw_files"):
+            assert "expected sensors: {use_threads: false}, got true" in sensor_says(made, name, instance).skip_message
+    assert [alert.kind for alert in AlertBook(home).alerts()] == ["configuration"]
+
+
+def test_what_lasts_is_told_again_the_next_day(home, instance, monkeypatch):
+    clock = home.root / "clock.txt"
+    monkeypatch.setenv("FACTORY_CLOCK_FILE", str(clock))
+    home.settings_file.write_text('[operation]\ncontracts = ["MGC"]\n')
+    AppendLog(home.releases / "MGC" / "20" / "registry.jsonl").append("no entry")
+    made = build_definitions(FactoryResource(home=str(home.root)))
+    for day in ("30", "30", "31"):
+        clock.write_text(f"2022-12-{day}T22:30:00+00:00")
+        assert "registry.jsonl" in sensor_says(made, "nightly", instance).skip_message
+    days = [(alert.kind, alert.time[:10]) for alert in AlertBook(home).alerts()]
+    assert days == [("damage", "2022-12-30"), ("damage", "2022-12-31")]
+    home.settings_file.write_text('[operation]\ncontracts = ["GOLD"]\n')
+    for day in ("30", "30", "31"):
+        clock.write_text(f"2022-12-{day}T22:30:00+00:00")
+        sensor_says(made, "nightly", instance)
+    assert [alert.kind for alert in AlertBook(home).alerts()[2:]] == ["configuration", "configuration"]
+
+
+def test_damage_seen_after_a_contracts_success_skips_that_look(home, instance, monkeypatch):
+    clock = home.root / "clock.txt"
+    clock.write_text(NOW.isoformat())
+    monkeypatch.setenv("FACTORY_CLOCK_FILE", str(clock))
+    home.settings_file.write_text('[operation]\ncontracts = ["MGC"]\n')
+    AppendLog(home.releases / "MGC" / "20" / "registry.jsonl").append("no entry")
+    made = build_definitions(FactoryResource(home=str(home.root)))
+    run = instance.create_run_for_job(failing, tags={"dagster/partition": "MGC"})
+    event = dg.DagsterEvent(event_type_value="PIPELINE_SUCCESS", job_name=run.job_name)
+    context = dg.build_run_status_sensor_context(
+        sensor_name="contract_succeeded", dagster_instance=instance, dagster_run=run, dagster_event=event
+    )
+    sensor = made.get_repository_def().get_sensor_def("contract_succeeded")
+    told = sensor(context)
+    assert "registry.jsonl" in told.skip_message
+    assert [alert.kind for alert in AlertBook(home).alerts()] == ["damage"]
+
+
+def look(home: FactoryHome, instance: dg.DagsterInstance):
+    raw = RawFolder(outside="", digest=None, reason="none")
+    store = FactoryResource(home=str(home.root)).store
+    return look_at_contract("MGC", [20], raw, profile="fast", home=home, store=store, instance=instance)
+
+
+def test_a_look_tells_settings_champion_and_a_lost_registry(home, instance):
+    plain = look(home, instance)
+    assert look(home, instance) == plain
+    home.settings_file.write_text("[features]\ncertificate_cut_points = 11\n")
+    refreshed = look(home, instance)
+    assert refreshed.made_with != plain.made_with, "features are a contract's"
+    assert refreshed.horizons[0].made_from != plain.horizons[0].made_from, "and its horizons are made of them"
+    home.settings_file.write_text('[labels]\nevents = "all"\n')
+    labelled = look(home, instance)
+    assert labelled.made_with == plain.made_with
+    assert labelled.horizons[0].made_from != plain.horizons[0].made_from
+    home.settings_file.write_text("[operation]\nattempts_max = 5\n")
+    assert look(home, instance).horizons == plain.horizons
+
+    registry = ReleaseRegistry(home.releases, PartitionKey("MGC", 20))
+    registry.record_candidate("a" * 64, data_end_day=100, clock=lambda: NOW)
+    registry.promote("a" * 64, reason="x", by="y", clock=lambda: NOW)
+    (home.releases / "MGC" / "20" / ("a" * 64)).mkdir()
+    (promoted,) = look(home, instance).horizons
+    assert (promoted.champion, promoted.lost_registry) == ("a" * 64, "")
+    for name in ("registry.jsonl", "registry.head.json"):
+        (home.releases / "MGC" / "20" / name).unlink()
+    (lost,) = look(home, instance).horizons
+    assert (lost.champion, lost.lost_registry) == ("", str(home.releases / "MGC" / "20"))
+
+
+def test_horizons_are_made_from_the_slice_to_the_studys_end_and_without_a_study_from_all_of_it():
+    study = Study(
+        contract="MGC", opened_at=NOW, train_first_day=1, train_last_day=2, val_first_day=3, val_last_day=4,
+        test_first_day=5, test_last_day=6, train_sessions=1, val_sessions=1, test_sessions=1,
+    )  # fmt: skip
+    days = {"bars_1min": {6: "a", 7: "b"}, "bars_5min": {6: "c", 7: "d"}}
+    files = {"study.json": study.to_json().encode()}
+    store = SimpleNamespace(
+        read_files=lambda *_: SimpleNamespace(files=files),
+        manifest=lambda name, *_: SimpleNamespace(
+            content_digest="frozen", digest_at=lambda day: days[name][max(d for d in days[name] if d <= day)]
+        ),
+    )
+    before = horizon_history(store, PartitionKey("MGC"), "all")
+    days["bars_1min"][7], days["bars_5min"][8] = "B", "e"
+    assert horizon_history(store, PartitionKey("MGC"), "more") == before, "sessions after the study are no input"
+    days["bars_1min"][6] = "restated within its five minutes"
+    assert horizon_history(store, PartitionKey("MGC"), "all") != before
+    short = ShortHistory(contract="MGC", sessions=1, sessions_needed=2, labels_until_day=None, message="1 of 2")
+    files.clear()
+    files["short_history.json"] = short.to_json().encode()
+    assert horizon_history(store, PartitionKey("MGC"), "all") == ("all", "1 of 2")
+
+    def missing(*_):
+        raise MissingPartitionError("none")
+
+    store.read_files = missing
+    assert horizon_history(store, PartitionKey("MGC"), "all") == ("all", "")
 
 
 def test_the_digest_of_the_folder_is_the_one_of_what_the_graph_recorded(home, instance):

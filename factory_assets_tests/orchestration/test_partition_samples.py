@@ -115,8 +115,36 @@ def test_windows_are_the_last_bars_up_to_the_decision_and_share_the_tabular_inde
         assert np.array_equal(data.features[[row]].materialised()[0], expected, equal_nan=True)
     assert ("features_5min", 19_009) in part.asked  # nothing later than val is read
     assert samples.kinds == tuple({spec.name: spec.scaling for spec in catalogue()}[name] for name in sequence_pool())
-    assert set(samples.val_rows) == set(np.flatnonzero(data.trade_day >= 19_008))
+    assert (samples.val.trade_day >= 19_008).all()
+    assert (samples.train.trade_day < 19_008).all()
     assert len(samples.train) + len(samples.val) == len(data)
+
+
+def test_rows_of_folds_and_of_the_fit_for_val_are_those_of_the_splits_table():
+    part, *_ = _partition()
+    splits = part.frames["splits"]
+    # two neighbours of val are purged in the hold-out, two rows in the first fold
+    in_hold_out, trains = splits["scheme"] == "hold_out", splits["role"] == "train"
+    held = np.flatnonzero(in_hold_out & trains)[-2:]
+    near = np.flatnonzero(~in_hold_out & (splits["fold"] == 0) & trains)[:2]
+    splits.loc[held, "role"], splits.loc[near, "role"] = "purged", "embargoed"
+    part.frames["splits"] = splits.sample(frac=1.0, random_state=3)
+    samples = read_samples(part, "sequence")
+
+    def _said(scheme, fold, role):
+        chosen = (splits["scheme"] == scheme) & (splits["fold"] == fold) & (splits["role"] == role)
+        return times_us(splits.loc[chosen, "decision_time"]).tolist()
+
+    data = samples.development
+    assert data.decision_us[samples.fit_rows].tolist() == _said("hold_out", 0, "train")
+    assert len(samples.train_rows) == len(samples.fit_rows) + 2
+    assert np.array_equal(data.decision_us[samples.train_rows], samples.train.decision_us)
+    assert samples.train.weight.mean() == pytest.approx(1.0)
+    assert len(samples.folds) == 2
+    for fold, rows in enumerate(samples.folds):
+        for places, role in zip(rows, ("train", "test"), strict=True):
+            found = samples.train.decision_us[places].tolist()
+            assert found == _said("purged_kfold", fold, role) == data.of_fold(fold, role).decision_us.tolist()
 
 
 def test_both_adapters_show_the_same_decisions_labels_and_weights():

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,8 @@ import dagster as dg
 import numpy as np
 import pytest
 
+from factory_assets.deployment.bundle import load_bundle
+from factory_assets.deployment.golden import golden_file
 from factory_assets.evaluation.ledger import from_line, openings, result_of
 from factory_assets.labels import label_decisions
 from factory_assets.market.sessions import SessionCalendar
@@ -329,19 +332,46 @@ def marked(text: bytes, markers: np.ndarray) -> list[float]:
 
 
 def texts_of(home: FactoryHome) -> dict[str, bytes]:
-    """Every file that is no table and no vendor's: pages, manifests, models, releases, Dagster's stores, logs."""
-    return {
+    """Every file that is no table and no vendor's: pages, manifests, models, releases, Dagster's stores, logs.
+
+    Of golden rows only the outputs: their inputs are thousands of random numbers, some of which meet a marker by
+    chance, and they are proven to be made of nothing that could tell.
+    """
+    found = {
         str(path.relative_to(home.root)): path.read_bytes()
         for path in home.root.rglob("*")
         if path.is_file() and path.suffix != ".parquet" and path.relative_to(home.root).parts[0] != "raw"
     }
+    golden = golden_outputs(home)
+    # Copies, as the run log keeps them, have to be a release's own file byte for byte.
+    return {name: golden[text] if name.endswith("golden.json") else text for name, text in found.items()}
+
+
+def golden_outputs(home: FactoryHome) -> dict[bytes, bytes]:
+    """Golden files of all releases, and what is left of each without its inputs.
+
+    Proof that the inputs hold no outcome: they are those of another release with the same scalers and columns, whose
+    models, rule, inputs and figures were replaced, drawn from the seed in the code.
+    """
+    found = {}
+    for path in home.releases.rglob("golden.json"):
+        release = load_bundle(path.parent, expected_digest=path.parent.name)
+        stripped = dataclasses.replace(release, inputs={}, metrics={}, theta=0.0, m0_long=0.0, m0_short=0.0)
+        content = json.loads(path.read_bytes())
+        again = json.loads(golden_file(stripped))
+        assert content.pop("inputs") == again["inputs"], f"{path}: inputs are not those the scalers and the seed give"
+        assert {*content} == {"members", "stack"}
+        found[path.read_bytes()] = json.dumps(content).encode()
+    return found
 
 
 def views_with(home: FactoryHome, made: SimFactory, markers: np.ndarray) -> set[str]:
     """Views any column of which holds a marker."""
     store = dataclasses.replace(made, home=home).store
-    found = set()
+    found, held = set(), {table for _, table in store.tables()}
     for view in view_schemas(store):
+        if view not in held:
+            continue  # a view of nothing yet: the forward period before a night
         table = run_select(store, f"SELECT * FROM {view}")  # noqa: S608 - names of the store
         for column, field in zip(table.columns, table.schema, strict=True):
             if str(field.type) == "double" and np.isin(column.to_numpy(), markers).any():
@@ -360,6 +390,30 @@ def test_the_search_finds_a_marker_that_was_planted(made, home, markers):
     assert marked(f"{value * 1.001!r} 12345.67 0.25".encode(), markers) == []
     known = made.store.read_table("labels", SIM_20, columns=["net_long"]).table["net_long"].to_numpy()
     assert views_with(home, made, known[np.isfinite(known)][-1:]) == {"labels"}
+
+
+def test_a_marker_among_golden_inputs_is_found_out(made, tmp_path, markers):
+    """Inputs are left out of the search only as what they are proven to be."""
+    home = FactoryHome(tmp_path)
+    (folder,) = [path.parent for path in made.home.releases.rglob("golden.json")]
+    place = home.releases / "SIM" / "20" / folder.name
+    shutil.copytree(folder, place)
+    (left,) = golden_outputs(home).values()
+    assert b"inputs" not in left
+    path = place / "golden.json"
+    content = json.loads(path.read_bytes())
+    content["inputs"]["tabular"][2][0] = float(markers[0])
+    path.write_text(json.dumps(content))
+    with pytest.MonkeyPatch.context() as patch:
+        honest = load_bundle(folder, expected_digest=folder.name)
+        patch.setattr(f"{__name__}.load_bundle", lambda *_, **__: honest)
+        with pytest.raises(AssertionError, match="inputs are not those"):
+            golden_outputs(home)
+    shutil.copy(folder / "golden.json", path)
+    (home.root / "copy").mkdir()
+    (home.root / "copy" / "golden.json").write_text(json.dumps(content))
+    with pytest.raises(KeyError):
+        texts_of(home)
 
 
 def test_no_test_outcome_is_anywhere_before_an_opening(made, home, markers):

@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import socket
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -13,6 +15,7 @@ import pytest
 from factory_assets.orchestration.tracking import Tracker
 from factory_assets.orchestration.tracking.place import TrackingPlace
 from factory_assets.orchestration.tracking.run_log import _chosen
+from factory_assets.vocabulary.errors import BadInputError
 from factory_assets.vocabulary.home import FactoryHome
 from factory_assets.vocabulary.partition import PartitionKey
 from factory_assets.vocabulary.settings import TrackingSettings
@@ -109,6 +112,23 @@ def test_an_evaluation_of_models_that_were_not_logged_is_kept(home, maker):
     assert (run.info.run_name, run.data.metrics["oof.log_loss"]) == ("lightgbm", 0.9)
 
 
+@pytest.mark.parametrize("evaluations", [1, 2])
+def test_a_model_logged_after_its_evaluation_takes_up_the_run_that_one_began(home, maker, evaluations):
+    published, rows = maker.model(), [("lightgbm", "oof", "log_loss", 0.9, 0.8, 1.0)]
+    for _ in range(evaluations):
+        Tracker(home, ON).take(maker.evaluation(published, rows))
+    for _ in range(2):
+        assert Tracker(home, ON).take(published) is None
+    (run,) = runs(home, "MGC|20")
+    assert run.data.params["num_leaves"] == "31"
+    assert run.data.metrics["oof.log_loss"] == 0.9
+    assert run.data.metrics["best_iteration"] == 21.0
+    assert "factory.evaluation" in run.data.tags
+    # The same predictions under other parameters are another run, which takes nothing from the first.
+    Tracker(home, ON).take(maker.model(parameters={"num_leaves": 63}))
+    assert sorted(run.data.params["num_leaves"] for run in runs(home, "MGC|20")) == ["31", "63"]
+
+
 def test_curves_are_drawn_thinned_once_and_kept_whole(home, maker):
     long = {"train_loss": [1.0 / (n + 1) for n in range(1000)], "watched_loss": [2.0, 1.5, float("1.25")]}
     curves = {"fold_0": long, "train": {"train_loss": [0.5]}}
@@ -178,7 +198,32 @@ def _closed_port() -> int:
         return int(probe.getsockname()[1])
 
 
-@pytest.mark.parametrize("damage", ["garbage", "folder", "half", "artifacts", "unreachable", "scheme", "server"])
+NOWHERE = {
+    "relative": "sqlite:///mlflow.db",
+    "memory": "sqlite://",
+    "query": "sqlite:////tmp/q?.db",
+    "port": "http://localhost:50x0",
+    "large port": "http://localhost:99999",
+    "host": "http://a..b/",
+    "server port": "postgresql://u:secret@localhost:54x/db",
+}
+
+
+@pytest.mark.parametrize("uri", NOWHERE.values(), ids=NOWHERE)
+@pytest.mark.parametrize("by_variable", [True, False])
+def test_a_place_that_is_none_is_refused_where_it_is_decided(home, monkeypatch, uri, by_variable):
+    if by_variable:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    with pytest.raises(BadInputError, match="MLFLOW_TRACKING_URI=" if by_variable else r"\[tracking\] uri=") as caught:
+        TrackingPlace.of(home, ON if by_variable else TrackingSettings(uri=uri))
+    assert "expected" in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    ["garbage", "folder", "half", "artifacts", "unreachable", "scheme", "server", "value", *NOWHERE],
+)
 def test_a_broken_log_is_one_message_and_no_failure(home, maker, monkeypatch, caplog, damage):
     settings = ON
     home.mlflow.mkdir(parents=True)
@@ -194,8 +239,16 @@ def test_a_broken_log_is_one_message_and_no_failure(home, maker, monkeypatch, ca
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{_closed_port()}")
     elif damage == "server":
         settings = TrackingSettings(uri=f"postgresql://u:secret@127.0.0.1:{_closed_port()}/db")
-    else:
+    elif damage == "scheme":
         monkeypatch.setenv("MLFLOW_TRACKING_URI", f"file://{home.mlflow}")
+    elif damage == "value":
+
+        def refuse(*_):
+            raise ValueError("a library's own check")
+
+        monkeypatch.setattr(TrackingPlace, "client", refuse)
+    else:
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", NOWHERE[damage])
     tracker = Tracker(home, settings)
     published = maker.release({"config.json": b"{}"})
     message = tracker.take(published)
@@ -328,3 +381,56 @@ def test_where_the_log_lies(home, monkeypatch):
     assert TrackingPlace.of(home, TrackingSettings(uri="http://127.0.0.1:5000")).database == Path(
         "/elsewhere/mlflow.db"
     )
+
+
+def _everything(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("is_left", [True, False], ids=["mv", "cp"])
+def test_a_home_that_was_moved_or_copied_keeps_its_log_to_itself(home, maker, tmp_path, is_left):
+    Tracker(home, ON).take(maker.release({"config.json": b"old"}, "d" * 64))
+    place = tmp_path / "B"
+    (shutil.move if is_left else shutil.copytree)(home.root, place)
+    before = _everything(home.root)
+    moved = FactoryHome(place)
+    assert Tracker(moved, ON).take(Maker(moved).release({"config.json": b"new"}, "e" * 64)) is None
+    # The old run, too, is written to again: its files are where they were brought.
+    assert Tracker(moved, ON).take(Maker(moved).release({"config.json": b"old"}, "d" * 64)) is None
+    assert _everything(home.root) == before
+    assert home.root.exists() is not is_left
+    found = runs(moved, "MGC|20")
+    assert sorted(files_of(run)["release/config.json"] for run in found) == [b"new", b"old"]
+    assert all(run.info.artifact_uri.startswith(moved.mlflow.as_uri()) for run in found)
+    with sqlite3.connect(moved.mlflow / "mlflow.db") as opened:
+        places = [row[0] for row in opened.execute("select artifact_location from experiments")]
+    assert len(places) == 2
+    assert all(at.startswith(moved.mlflow.as_uri()) for at in places)
+
+
+def test_an_experiment_of_the_users_own_keeps_its_place(home, maker):
+    Tracker(home, ON).take(maker.model())
+    client = TrackingPlace.of(home, ON).client()
+    client.create_experiment("mine", artifact_location="s3://bucket/mlflow/artifacts/mine")
+    client.create_experiment("near", artifact_location="file:///data/artifacts/near")
+    home.root.rename(home.root.parent / "B")
+    moved = TrackingPlace.of(FactoryHome(home.root.parent / "B"), ON)
+    moved.prepare()
+    client = moved.client()
+    assert client.get_experiment_by_name("mine").artifact_location == "s3://bucket/mlflow/artifacts/mine"
+    assert client.get_experiment_by_name("near").artifact_location == "file:///data/artifacts/near"
+    assert client.get_experiment_by_name("MGC|20").artifact_location == f"{moved.artifacts}/MGC_20"
+
+
+def test_two_homes_with_one_store_of_the_users_write_each_into_their_own(home, maker, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path / 'shared' / 'mlflow.db'}")
+    second = FactoryHome(tmp_path / "second")
+    for _ in range(2):
+        for each in (home, second):
+            assert Tracker(each, ON).take(Maker(each).release({"config.json": b"{}"})) is None
+    client = TrackingPlace.of(home, ON).client()
+    kept = {each.name: each.artifact_location for each in client.search_experiments() if "MGC" in each.name}
+    assert len(kept) == 2
+    assert {at.rpartition("/")[0] for at in kept.values()} == {
+        (each.mlflow / "artifacts").as_uri() for each in (home, second)
+    }

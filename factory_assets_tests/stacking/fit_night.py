@@ -46,7 +46,7 @@ def night(folder, processes, epochs):
         world.kinds,
         settings=SETTINGS,
         clock_us=world.clock_us,
-        work=FitWork(folder=folder, processes=processes, code="test"),
+        work=FitWork(folder=folder, processes=processes),
     )
     return digests_of(fits)
 

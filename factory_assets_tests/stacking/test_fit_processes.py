@@ -12,10 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from factory_assets.stacking import FitRequest, FitWork, fit_members, fit_recorded
+from factory_assets.models import fit_versions as versions_module
+from factory_assets.models.fit_versions import fit_versions, versions_now
+from factory_assets.models.registry import entry
+from factory_assets.stacking import FitRequest, FitWork, fit_files, fit_members, fit_recorded
 from factory_assets.stacking.fit_files import perform, read_result, write_tasks
-from factory_assets.stacking.fit_processes import FitProcesses
-from factory_assets.vocabulary.errors import BadInputError, FitError, TooLittleHistoryError
+from factory_assets.stacking.fit_processes import FitProcesses, _Child
+from factory_assets.vocabulary.errors import BadInputError, ConfigurationError, FitError, TooLittleHistoryError
 from factory_assets_tests.stacking.conftest import QUICK_TCN
 from factory_assets_tests.stacking.fit_night import digests_of, requests_of
 from factory_assets_tests.stacking.stack_world import SETTINGS
@@ -25,19 +28,19 @@ LIMIT_S = 60.0
 EPOCHS = 40
 
 
-def _fits(world, folder, *, processes, requests=None, code="test", data=None):
+def _fits(world, folder, *, processes, requests=None, data=None):
     return fit_members(
         requests or requests_of(world, epochs=3),
         data or world.development,
         world.kinds,
         settings=SETTINGS,
         clock_us=world.clock_us,
-        work=None if folder is None else FitWork(folder=folder, processes=processes, code=code),
+        work=None if folder is None else FitWork(folder=folder, processes=processes),
     )
 
 
 def _tasks(world, folder, requests, **changes):
-    given = {"settings": SETTINGS, "clock_us": world.clock_us, "code": "test"} | changes
+    given = {"settings": SETTINGS, "clock_us": world.clock_us} | changes
     return write_tasks(folder, requests, world.development, world.kinds, **given)
 
 
@@ -63,9 +66,9 @@ def plain(window_world):
     return _fits(window_world, None, processes=0)
 
 
-def test_same_bytes_with_no_one_and_two_processes(window_world, plain, tmp_path):
+def test_same_bytes_with_no_and_with_two_processes(window_world, plain, tmp_path):
     expected = digests_of(plain)
-    for processes in (0, 1, 2):
+    for processes in (0, 2):
         fits = _fits(window_world, tmp_path / str(processes), processes=processes)
         assert digests_of(fits) == expected
         for fit, direct in zip(fits, plain, strict=True):
@@ -100,15 +103,16 @@ def test_no_task_holds_anything_executable_and_children_share_the_arrays(window_
         np.load(path, allow_pickle=False)
 
 
-def test_children_are_shared_by_batches_and_end_with_the_block(window_world, tmp_path):
-    requests = requests_of(window_world, epochs=1)[:1]
+def test_children_are_shared_by_batches_and_end_with_the_block(window_world, plain, tmp_path):
+    requests = requests_of(window_world, epochs=3)[:1]
     with FitProcesses(tmp_path, 2) as children:
-        work = FitWork(folder=tmp_path, processes=2, code="test", children=children)
+        work = FitWork(folder=tmp_path, processes=2, children=children)
         given = {"settings": SETTINGS, "clock_us": window_world.clock_us, "work": work}
         seen = []
         for name in ("fold_0", "canary_0"):
             named = [replace(one, name=name) for one in requests]
-            fit_members(named, window_world.development, window_world.kinds, **given)
+            fits = fit_members(named, window_world.development, window_world.kinds, **given)
+            assert digests_of(fits) == digests_of(plain[:1])  # one process, the same bytes
             seen.append(_children(os.getpid()))
     assert len(seen[0]) == 1  # one task, one child
     assert seen[0] == seen[1]
@@ -120,6 +124,63 @@ def test_error_of_a_fit_is_the_error_here(window_world, tmp_path):
     data = replace(window_world.development, label=flat)
     with pytest.raises(TooLittleHistoryError, match="every outcome has to occur"):
         _fits(window_world, tmp_path, processes=2, data=data)
+
+
+def test_children_are_new_after_an_error(window_world, tmp_path):
+    """The first problem ends all children; whoever goes on with the same ``FitProcesses`` gets others."""
+    good = requests_of(window_world, epochs=1)[:1]
+    bad = [replace(one, params={**one.params, "epochs_max": 0}) for one in good]
+    given = {"settings": SETTINGS, "clock_us": window_world.clock_us}
+    with FitProcesses(tmp_path, 1) as children:
+        work = FitWork(folder=tmp_path, processes=1, children=children)
+        with pytest.raises(ConfigurationError, match="epochs_max"):
+            fit_members(bad, window_world.development, window_world.kinds, work=work, **given)
+        assert not [child for child in _children(os.getpid()) if _alive(child)]
+        assert len(fit_members(good, window_world.development, window_world.kinds, work=work, **given)) == 1
+
+
+@pytest.mark.parametrize("said", ["", '{"task": "x', '{"task": "fold_0", "error": "FitError"'])
+def test_answer_cut_by_a_kill_is_a_death_of_the_child(tmp_path, said):
+    child = _Child(tmp_path, 0)
+    child.end()
+    child._process.wait()
+    dying = "import os, signal, sys; sys.stdin.readline(); os.write(1, sys.argv[1].encode()); os.kill(os.getpid(), 9)"
+    child._process = subprocess.Popen(
+        [sys.executable, "-c", dying, said], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    child._ended.clear()
+    try:
+        with pytest.raises(FitError, match=r"fold_0: the process that fitted it was killed by SIGKILL.*Run it again"):
+            child._perform(Path("fold_0"))
+    finally:
+        child.close()
+
+
+def test_child_refuses_a_task_of_other_code_or_libraries(window_world, tmp_path, monkeypatch):
+    """As if a source file had been edited, and a library replaced, after this process had begun its run."""
+    earlier = fit_versions(entry("tcn").model_class) | {"sources of factory_assets": "e" * 16, "numpy": "1.0"}
+    monkeypatch.setattr(fit_files, "fit_versions", lambda _: earlier)
+    told = r"fold_0_\w+: the run began with numpy 1.0, now \d.*; sources of factory_assets eeee.*run it again"
+    with pytest.raises(FitError, match=told):
+        _fits(window_world, tmp_path, processes=1, requests=requests_of(window_world, epochs=1)[:1])
+    assert not any((tmp_path / "results").iterdir())
+
+
+def test_edit_while_a_fit_runs_leaves_no_result(window_world, tmp_path, monkeypatch):
+    """Modules are imported as they are needed: an edit between two imports may be in the fit."""
+    (task,) = _tasks(window_world, tmp_path, requests_of(window_world, epochs=1)[:1])
+    honest = FitRequest.fit
+
+    def _edited_meanwhile(self, *arguments, **named):
+        fit = honest(self, *arguments, **named)
+        now = versions_now(entry("tcn").model_class) | {"sources of factory_assets": "f" * 16}
+        monkeypatch.setattr(fit_files, "versions_now", lambda _: now)
+        return fit
+
+    monkeypatch.setattr(FitRequest, "fit", _edited_meanwhile)
+    with pytest.raises(FitError, match="now ffff"):
+        perform(task)
+    assert read_result(task) is None
 
 
 def test_defect_in_a_child_shows_its_traceback(window_world, tmp_path):
@@ -236,37 +297,91 @@ def test_finished_fits_are_not_fitted_again(window_world, tmp_path, monkeypatch)
     assert digests_of(_fits(window_world, tmp_path, processes=0, requests=requests)) == digests_of(first)
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda r, d: ([replace(one, seed=4) for one in r], d, "test"),
-        lambda r, d: ([replace(one, params={**one.params, "channels": 8}) for one in r], d, "test"),
-        lambda r, d: ([replace(one, rows=one.rows[:-1]) for one in r], d, "test"),
-        lambda r, d: ([replace(one, frozen=True, rounds=2) for one in r], d, "test"),
-        lambda r, d: (r, replace(d, label=np.roll(d.label, 1)), "test"),
-        lambda r, d: (r, d.with_store(d.store * np.float32(1.5)), "test"),
-        lambda r, d: (r, d, "other code"),
-    ],
-)
+def _requests(**changes):
+    return lambda given: {**given, "requests": [replace(one, **changes) for one in given["requests"]]}
+
+
+def _data(change):
+    return lambda given: {**given, "data": replace(given["data"], **change(given["data"]))}
+
+
+def _settings(**changes):
+    return lambda given: {**given, "settings": replace(SETTINGS, **changes)}
+
+
+OTHER_FITS = {
+    "seed": _requests(seed=4),
+    "parameters": _requests(params={"channels": 8, "epochs_max": 1}),
+    "rows": _requests(rows=np.arange(900)),
+    "frozen": _requests(frozen=True, rounds=2),
+    "labels": _data(lambda data: {"label": np.roll(data.label, 1)}),
+    "label ends": _data(lambda data: {"t1_us": data.t1_us + 1}),
+    "weights": _data(lambda data: {"weight": data.weight * 1.01}),
+    "feature names": _data(lambda data: {"feature_names": tuple(reversed(data.feature_names))}),
+    "features": lambda given: {**given, "data": given["data"].with_store(given["data"].store * np.float32(1.5))},
+    "purge": _settings(purge_bars=SETTINGS.purge_bars + 1),
+    "tail share": _settings(early_stop_tail_share=SETTINGS.early_stop_tail_share / 2),
+    "kinds": lambda given: {**given, "kinds": ("bounded", *given["kinds"][1:])},
+    "clock": lambda given: {**given, "clock_us": given["clock_us"][:-1]},
+}
+
+
+@pytest.mark.parametrize("change", OTHER_FITS.values(), ids=OTHER_FITS)
 def test_anything_else_is_another_fit_and_clears_what_was_left(window_world, tmp_path, change):
-    requests = requests_of(window_world, epochs=1)[:2]
-    data = window_world.development
-    given = {"settings": SETTINGS, "clock_us": window_world.clock_us}
-    before = write_tasks(tmp_path, requests, data, window_world.kinds, code="test", **given)
+    _assert_other_fits(window_world, tmp_path, change)
+
+
+@pytest.mark.parametrize("library", ["numpy", "scipy", "torch", "safetensors", "lightgbm", "scikit-learn", "numba"])
+def test_another_library_is_another_fit(window_world, tmp_path, library, monkeypatch):
+    honest = versions_module._version
+
+    def _upgraded(given):
+        monkeypatch.setattr(versions_module, "_version", lambda name: "99.0" if name == library else honest(name))
+        versions_module._libraries_first_seen.cache_clear()
+        return given
+
+    try:
+        _assert_other_fits(window_world, tmp_path, _upgraded)
+    finally:
+        versions_module._libraries_first_seen.cache_clear()
+
+
+def test_other_code_is_another_fit(window_world, tmp_path, monkeypatch):
+    def _edited(given):
+        monkeypatch.setattr(versions_module, "sources_version", lambda package: f"other {package}")
+        return given
+
+    _assert_other_fits(window_world, tmp_path, _edited)
+
+
+def _assert_other_fits(world, folder, change):
+    """Whatever was left of a fit is not used, and goes, once something it depends on has changed."""
+
+    def _written(given):
+        rest = dict(given)
+        return write_tasks(folder, rest.pop("requests"), rest.pop("data"), rest.pop("kinds"), **rest)
+
+    given = {
+        "requests": requests_of(world, epochs=1)[:2],
+        "data": world.development,
+        "kinds": world.kinds,
+        "settings": SETTINGS,
+        "clock_us": world.clock_us,
+    }
+    before = _written(given)
     for task in before:
         for kind in ("results", "checkpoints"):
-            (tmp_path / kind / task.stem).mkdir()
-    (tmp_path / "arrays" / "half.partial").write_bytes(b"half")
-    changed, other, code = change(requests, data)
-    after = write_tasks(tmp_path, changed, other, window_world.kinds, code=code, **given)
+            (folder / kind / task.stem).mkdir()
+    (folder / "arrays" / "half.partial").write_bytes(b"half")
+    changed = change(given)
+    after = _written(changed)
     assert not {task.stem for task in before} & {task.stem for task in after}
-    assert {path.stem for path in (tmp_path / "tasks").iterdir()} == {task.stem for task in after}
-    assert not any((tmp_path / "results").iterdir())
-    assert not any((tmp_path / "checkpoints").iterdir())
+    assert {path.stem for path in (folder / "tasks").iterdir()} == {task.stem for task in after}
+    assert not any((folder / "results").iterdir())
+    assert not any((folder / "checkpoints").iterdir())
     mentioned = "".join(task.read_text() for task in after)
-    assert all(path.stem in mentioned for path in (tmp_path / "arrays").iterdir())
-    again = write_tasks(tmp_path, changed, other, window_world.kinds, code=code, **given)
-    assert again == after
+    assert all(path.stem in mentioned for path in (folder / "arrays").iterdir())
+    assert _written(changed) == after
 
 
 def test_work_of_other_names_in_the_folder_stays(window_world, tmp_path):
@@ -289,8 +404,6 @@ def test_damaged_result_and_damaged_array_are_made_again(window_world, tmp_path)
 
 
 def test_children_run_one_thread_each(window_world, tmp_path):
-    from factory_assets.stacking.fit_processes import _Child
-
     child = _Child(tmp_path, 0)
     try:
         environment = Path(f"/proc/{child._process.pid}/environ")

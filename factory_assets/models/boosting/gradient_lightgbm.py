@@ -89,6 +89,7 @@ class _State:
     # Leaf sizes and histogram bins count rows, not weight; the losses are weighted.
     weights_equal_copies=False,
     rounds_parameter="num_iterations",
+    has_thresholds=True,
     memorising={"min_data_in_leaf": 1, "lambda_l2": 0.0, "feature_fraction": 1.0},
 )
 class LightGbm(BaseModel[_State]):

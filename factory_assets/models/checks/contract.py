@@ -73,6 +73,23 @@ def check_row_predicts_alone(name: str) -> None:
     require(model.predict_proba(world.later_features[:0]).shape == (0, 3), f"{name}: no rows do not give (0, 3)")
 
 
+def check_row_of_a_small_model_predicts_alone(name: str) -> None:
+    """As above where kernels have edges: few columns, short windows, every tunable size at its low end."""
+    spans = entry(name).search_space
+    low = {key: type(getattr(entry(name).defaults, key))(span.low) for key, span in spans.items()}
+    world = planted(name, rows=200, later=40, columns=5, steps=6)
+    model = create(name, **low).fit(world.features, world.labels)
+    batch = model.predict_proba(world.later_features)
+    for row in range(40):
+        for first in (row, max(0, row - 1), max(0, row - 5)):
+            last = model.predict_proba(world.later_features[first : row + 1])[-1]
+            require(
+                bool((last == batch[row]).all()),
+                f"{name}: row {row} after {row - first} others differs from its batch of 40 by "
+                f"{np.abs(last - batch[row]).max()}",
+            )
+
+
 def check_bad_samples_are_refused(name: str) -> None:
     """Each wrong input is refused with a message that names it, at the fit and at the prediction."""
     world = planted(name, rows=120, later=20)

@@ -1,11 +1,11 @@
 """Checks of what the entry says of long fits: curves by round, checkpoints, and a fit that is killed and goes on."""
 
-import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -64,21 +64,45 @@ def check_killed_fit_goes_on(name: str) -> None:
         resumed = fit_with_checkpoints(name, killed)
     rounds = len(whole.fit_curves_["train_loss"])
     require(whole.resumed_rounds_ == 0, f"{name}: a fit without a checkpoint says it resumed {whole.resumed_rounds_}")
-    require(0 < resumed.resumed_rounds_ <= rounds, f"{name}: resumed {resumed.resumed_rounds_} of {rounds} rounds")
+    require(0 < resumed.resumed_rounds_ < rounds, f"{name}: resumed {resumed.resumed_rounds_} of {rounds} rounds")
     require(resumed.to_files() == whole.to_files(), f"{name}: a resumed fit has other files")
     require(dict(resumed.fit_curves_) == dict(whole.fit_curves_), f"{name}: a resumed fit has other curves")
 
 
-def kill_when_checkpointed(name: str, folder: Path, delay_seconds: float = 0.0) -> None:
-    """Start the fit in a child process, and SIGKILL the child some time after its folder holds a first checkpoint."""
+def kill_when_checkpointed(
+    name: str, folder: Path, delay_seconds: float = 0.0, *, begun: Callable[[Path], bool] | None = None
+) -> None:
+    """Start the fit in a child process, and SIGKILL the child in the middle of it.
+
+    Parameters
+    ----------
+    name : str
+        Registry name of a resumable model.
+    folder : Path
+        Where :func:`fit_with_checkpoints` keeps its checkpoint.
+    delay_seconds : float
+        How long after ``begun`` the kill comes.
+    begun : callable, optional
+        Whether the folder holds enough of a fit; a first checkpoint is enough by default.
+
+    Raises
+    ------
+    InvariantViolationError
+        The fit ended by itself before the kill, or held nothing in time: nothing was tried.
+    """
+    begun = begun or _has_checkpoint
     child = subprocess.Popen([sys.executable, "-c", _CHILD, name, str(folder)])  # noqa: S603
     try:
         waited = time.monotonic()
-        while child.poll() is None and not (folder.is_dir() and any(folder.glob("*.json"))):
+        while child.poll() is None and not begun(folder):
             require(time.monotonic() - waited < _WAIT_SECONDS_MAX, f"{name}: no checkpoint in {_WAIT_SECONDS_MAX} s")
             time.sleep(0.002)
         time.sleep(delay_seconds)
-        os.kill(child.pid, signal.SIGKILL)
     finally:
         child.kill()
-        child.wait()
+        ended = child.wait()
+    require(ended == -signal.SIGKILL, f"{name}: the fit ended by itself (exit {ended}) before it could be killed")
+
+
+def _has_checkpoint(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.glob("*.json"))

@@ -36,20 +36,27 @@ class World:
     later_signal: np.ndarray
 
 
-def sample_shape(name: str, columns: int) -> tuple[int, ...]:
+def sample_shape(name: str, columns: int, steps: int = _STEPS) -> tuple[int, ...]:
     """Shape of one sample of ``columns`` columns, as the model's adapter hands it over."""
-    return (columns,) if entry(name).dimensions == 2 else (_STEPS, columns)
+    return (columns,) if entry(name).dimensions == 2 else (steps, columns)
 
 
 def planted(
-    name: str, *, classes: int = 3, rows: int = 1200, later: int = 1200, columns: int = 6, seed: int = 3
+    name: str,
+    *,
+    classes: int = 3,
+    rows: int = 1200,
+    later: int = 1200,
+    columns: int = 6,
+    steps: int = _STEPS,
+    seed: int = 3,
 ) -> World:
     """Ordered classes -1, 0, 1, ... cut from the first column plus noise: about half of the variance is signal.
 
     In windows it is the first column's sum over the newest steps, scaled to unit variance.
     """
     rng = np.random.default_rng(seed)
-    features = rng.normal(size=(rows + later, *sample_shape(name, columns))).astype(np.float32)
+    features = rng.normal(size=(rows + later, *sample_shape(name, columns, steps))).astype(np.float32)
     signal = features[:, 0] if features.ndim == 2 else features[:, -_SIGNAL_STEPS:, 0].sum(axis=1) / _SIGNAL_STEPS**0.5
     score = signal + rng.normal(scale=0.8, size=len(features))
     cuts = np.quantile(score, np.linspace(0, 1, classes + 1)[1:-1])

@@ -25,6 +25,13 @@ class Runtime:
     device: str
     bf16: bool
 
+    @property
+    def name(self) -> str:
+        """The device, a GPU with its kind: another kind ends in other last bits."""
+        import torch
+
+        return f"cuda {torch.cuda.get_device_name()}" if self.device == "cuda" else self.device
+
     @classmethod
     def present(cls) -> Self:
         """The GPU, in bfloat16 where it supports it, when there is one; else the CPU in float32."""

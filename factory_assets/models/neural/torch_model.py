@@ -1,6 +1,7 @@
 """The model class around the trainer: a subclass builds its network and nothing else."""
 
 import abc
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from factory_assets.models.base import BaseModel
+from factory_assets.models.fit_versions import fit_versions, versions_now
 from factory_assets.models.neural.batches import WindowBatches
 from factory_assets.models.neural.checkpoints import Checkpoints, identity_of_fit
 from factory_assets.models.neural.isolation import Runtime, isolated_fit, one_thread
@@ -26,6 +28,7 @@ _FILE = "network.safetensors"
 _LOG_PRIOR = "log_prior"
 _WEIGHTS = "network."
 _GATHERED_TOGETHER = 512
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,12 +159,21 @@ class TorchModel(BaseModel[TorchState]):
 
         if self._checkpoint_folder is None:
             return None
+        versions = fit_versions(type(self))
+        if versions != versions_now(type(self)):
+            _log.warning(
+                "model %r: code or libraries have changed on the disk since this process loaded them; this fit keeps "
+                "no checkpoint and uses none. Start the process again.",
+                self.entry.name,
+            )
+            return None
         described = {
             "model": self.entry.name,
             "parameters": self.params.as_dict(),
             "classes": class_count,
+            "versions": versions,
             "torch": torch.__version__,
-            "runtime": [runtime.device, runtime.bf16],
+            "runtime": [runtime.name, runtime.bf16],
         }
         sets = {"train": train_samples, "watched": evaluation}
         return Checkpoints(folder=self._checkpoint_folder, identity=identity_of_fit(described, sets))

@@ -2,13 +2,19 @@
 
 from collections.abc import Iterable
 
-from factory_assets.adapters import adapter_invariants, build_sequence, build_tabular, sequence_invariants
+from factory_assets.adapters import (
+    adapter_invariants,
+    build_sequence,
+    build_tabular,
+    fold_windows_verdict,
+    sequence_invariants,
+)
 from factory_assets.features.pools import sequence_pool, tabular_pool
 from factory_assets.orchestration.factory_asset import factory_asset
 from factory_assets.orchestration.materialization import Materialization, Product
 from factory_assets.orchestration.outputs import table_output
 from factory_assets.vocabulary.frames import dates_days, times_us
-from factory_assets.vocabulary.schemas import LABELS, SEQUENCE, TABULAR
+from factory_assets.vocabulary.schemas import LABELS, SEQUENCE, SPLITS, TABULAR
 from factory_assets.vocabulary.timeframes import BASE_MINUTES, TIMEFRAMES_MINUTES, features_name
 
 _ROWS = features_name(BASE_MINUTES)
@@ -49,15 +55,21 @@ def tabular(part: Materialization) -> Iterable[Product]:
     table_output(
         SEQUENCE,
         "Window of base bars of every sampled decision of train and val; its newest row is known at the decision.",
-        checks=("one_shared_index", "known_at_decision", "windows_cross_no_outage", "no_nan"),
+        checks=(
+            "one_shared_index",
+            "known_at_decision",
+            "windows_cross_no_outage",
+            "windows_clear_of_judged_rows",
+            "no_nan",
+        ),
     ),
-    reads=["study", LABELS.name, TABULAR.name, _ROWS],
+    reads=["study", LABELS.name, SPLITS.name, TABULAR.name, _ROWS],
     settings_sections=["adapters"],
 )
 def sequence(part: Materialization) -> Iterable[Product]:
     """Say which rows of features_5min each decision's window shows; no row is copied."""
     names, settings = sequence_pool(), part.settings.adapters
-    outcome = part.read(LABELS.name, columns=["decision_time", "trade_date", "event"])
+    outcome = part.read(LABELS.name, columns=["decision_time", "trade_date", "event", "t1"])
     sample = outcome[outcome["event"]]
     decisions = times_us(sample["decision_time"])
     features = part.read(_ROWS, columns=["close_time", *names], until_day=part.study.val_last_day)
@@ -73,7 +85,10 @@ def sequence(part: Materialization) -> Iterable[Product]:
         Product(
             name=SEQUENCE.name,
             content=windows,
-            verdicts=sequence_invariants(windows, decisions, tabular_us, features, names, clock_us, **limits),
+            verdicts=[
+                *sequence_invariants(windows, decisions, tabular_us, features, names, clock_us, **limits),
+                fold_windows_verdict(windows, part.read(SPLITS.name), sample),
+            ],
             metadata={
                 "columns": len(names),
                 "window_bars": settings.sequence_window_bars,

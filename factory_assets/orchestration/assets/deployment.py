@@ -4,7 +4,6 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -17,13 +16,14 @@ from factory_assets.deployment.release_registry import ReleaseRegistry
 from factory_assets.deployment.stored import STACK_CHECK, stack_verdict
 from factory_assets.features.pools import sequence_pool, tabular_pool
 from factory_assets.orchestration.assets.models import BASES
-from factory_assets.orchestration.code_version import code_version
 from factory_assets.orchestration.factory_asset import factory_asset
 from factory_assets.orchestration.materialization import Materialization, Product
 from factory_assets.orchestration.outputs import Output
+from factory_assets.orchestration.proving_folder import proving_folder
 from factory_assets.orchestration.releases import released_folder
 from factory_assets.stacking import FittedMember, FittedMeta
 from factory_assets.storage.files import sync_folder
+from factory_assets.vocabulary.code_version import code_version
 from factory_assets.vocabulary.frames import dates_days
 from factory_assets.vocabulary.schemas import EVALUATION, LABELS, RAW_MINUTES, STACK
 from factory_assets.vocabulary.settings import AdapterSettings
@@ -69,9 +69,8 @@ def bundle(part: Materialization) -> Iterable[Product]:
     made_of = tuple(part.refs)
     release = replace(release, inputs={str(ref): ref.digest for ref in made_of})
     rows = batch_rows(release, labels, features)
-    part.home.releases.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".proving-", dir=part.home.releases) as staging:
-        folder, digest = write_bundle(release, Path(staging), clock=part.factory.clock, code_version=code_version())
+    with proving_folder(part, "bundle") as staging:
+        folder, digest = write_bundle(release, staging, clock=part.factory.clock, code_version=code_version())
         verdicts = prove_release(
             folder,
             release,

@@ -12,9 +12,12 @@ from factory_assets.evaluation.forward import (
     ALL_SESSIONS,
     CHALLENGER,
     CHAMPION,
+    EARLIER_SESSIONS,
+    PAIRED_SESSIONS,
     ForwardResult,
     forward_result,
     forward_sentences,
+    sessions_by_scope,
 )
 from factory_assets.evaluation.forward_invariants import (
     PREDICTION_CHECKS,
@@ -25,7 +28,7 @@ from factory_assets.evaluation.forward_invariants import (
 from factory_assets.orchestration.factory_asset import factory_asset
 from factory_assets.orchestration.jobs import NIGHT_GROUP
 from factory_assets.orchestration.materialization import Materialization, Product
-from factory_assets.orchestration.night import Night, features_read_by, night_of
+from factory_assets.orchestration.night import Night, features_read_by, night_of, speakers_now
 from factory_assets.orchestration.outputs import Output, table_output
 from factory_assets.orchestration.pages import place_page
 from factory_assets.orchestration.releases import released_folder
@@ -61,6 +64,7 @@ _ROWS_SHOWN = 1_000  # feature rows before a single decision: more than any wind
     ),
     reads=["study", FORWARD_OUTCOMES.name, _MINUTES, *_FEATURES],
     settings_sections=["labels", "barriers", "evaluation", "forward"],
+    outside={"champion and its refits": speakers_now},
 )
 def forward(part: Materialization) -> Iterable[Product]:
     """Score each forward session by the releases that stood before it, and set them beside each other."""
@@ -82,8 +86,10 @@ def forward(part: Materialization) -> Iterable[Product]:
         seed=part.settings.evaluation.seed,
         **common,
     )
+    promoted_day = _promoted_day(part, night, minutes)
     result = forward_result(
         predictions,
+        promoted_day=promoted_day,
         outcomes=outcomes,
         bars_1min=minutes,
         instrument=part.instrument,
@@ -91,8 +97,10 @@ def forward(part: Materialization) -> Iterable[Product]:
         settings=part.settings.evaluation,
         **common,
     )
-    checked = report_invariants(result.table, predictions, outcomes, instrument=part.instrument, **common)
-    page = _page(part, night, result, speakers)
+    checked = report_invariants(
+        result.table, predictions, outcomes, promoted_day=promoted_day, instrument=part.instrument, **common
+    )
+    page = _page(part, night, result, speakers, sessions_by_scope(scored_days, promoted_day))
     path = None
     if all(verdict.passed for verdict in (*verdicts, *checked) if verdict.blocking):
         path = place_page(part.home, part.key, "forward", page)
@@ -125,6 +133,13 @@ def _complete_days(part: Materialization, outcomes: pd.DataFrame, minutes: pd.Da
     sessions = part.calendar.covering(times_us(minutes["open_time"]))
     over = sessions.trade_day[sessions.flat_us <= int(close_us[-1])]
     return days[np.isin(days, over)]
+
+
+def _promoted_day(part: Materialization, night: Night, minutes: pd.DataFrame) -> int:
+    """Last session that had opened when the champion was promoted; the day before all others if none had."""
+    sessions = part.calendar.covering(times_us(minutes["open_time"]))
+    promoted_us = int(times_us(pd.DatetimeIndex([night.record.moment]))[0])
+    return max(sessions.trade_day[sessions.open_us < promoted_us].tolist(), default=-1)
 
 
 def _speakers(night: Night, days: np.ndarray) -> dict[str, dict[int, ReleaseRecord]]:
@@ -215,6 +230,7 @@ def _page(
     night: Night,
     result: ForwardResult,
     speakers: Mapping[str, Mapping[int, ReleaseRecord]],
+    scopes: Mapping[tuple[str, str], np.ndarray],
 ) -> bytes:
     lines = [
         (role, record.digest[:12], record.data_end, day_text(min(of)), day_text(max(of)), len(of))
@@ -227,12 +243,16 @@ def _page(
     return render_page(
         f"Forward period of {part.key.contract}, horizon {part.horizon}",
         f"Sessions after {day_text(part.study.end_day)}. Champion {night.record.digest[:12]}, promoted "
-        f"{night.record.moment:%Y-%m-%d %H:%M} UTC by {night.record.by}: {night.record.reason}. Every number is net of "
-        "costs; the sealed period is not in it.",
+        f"{night.record.moment:%Y-%m-%d %H:%M} UTC by {night.record.by}: {night.record.reason}. Sessions that opened "
+        "after that are forward, earlier ones stand apart. Every number is net of costs; the sealed period is not in "
+        "it.",
         forward_sections(
             result.table,
             forward_sentences(
-                len(speakers[CHAMPION]), len(speakers[CHALLENGER]), confidence=part.settings.evaluation.confidence
+                len(scopes.get((ALL_SESSIONS, CHAMPION), ())),
+                len(scopes.get((PAIRED_SESSIONS, CHAMPION), ())),
+                earlier_sessions=len(scopes.get((EARLIER_SESSIONS, CHAMPION), ())),
+                confidence=part.settings.evaluation.confidence,
             ),
             releases,
             result.daily,

@@ -8,8 +8,6 @@ nothing of them out but the fitted members.
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pandas as pd
@@ -21,17 +19,18 @@ from factory_assets.deployment.parity import prove_release
 from factory_assets.deployment.refit import SANITY_SESSIONS, latest_sessions, refit_release, refit_verdicts
 from factory_assets.evaluation.forward_invariants import forward_only
 from factory_assets.labels import label_decisions, label_invariants
-from factory_assets.orchestration.code_version import code_version
 from factory_assets.orchestration.factory_asset import factory_asset
 from factory_assets.orchestration.jobs import NIGHT_GROUP
 from factory_assets.orchestration.ledger_files import LedgerFiles
 from factory_assets.orchestration.materialization import Materialization, Product
-from factory_assets.orchestration.night import Night, features_read_by, night_of
+from factory_assets.orchestration.night import Night, champion_now, features_read_by, night_of
 from factory_assets.orchestration.open_test import LABEL_SECTIONS, require_label_settings
 from factory_assets.orchestration.outputs import Output, table_output
+from factory_assets.orchestration.proving_folder import proving_folder
 from factory_assets.orchestration.releases import released_folder
 from factory_assets.splits.study import day_text
 from factory_assets.storage.files import sync_folder
+from factory_assets.vocabulary.code_version import code_version
 from factory_assets.vocabulary.frames import dates_days, times_us
 from factory_assets.vocabulary.schemas import FORWARD_OUTCOMES, LABELS, RAW_MINUTES
 from factory_assets.vocabulary.timeframes import BASE_MINUTES, TIMEFRAMES_MINUTES, bars_name, features_name
@@ -97,6 +96,7 @@ def forward_outcomes(part: Materialization) -> Iterable[Product]:
     ),
     reads=["study", RAW_MINUTES.name, _BASE, _MINUTES, LABELS.name, FORWARD_OUTCOMES.name, *_FEATURES],
     settings_sections=["labels", "barriers", "deployment", "splits"],
+    outside={"champion": champion_now},
 )
 def refit(part: Materialization) -> Iterable[Product]:
     """Tell the ledger, fit in memory, prove the bundle on the latest minutes, and enter it as challenger."""
@@ -153,9 +153,8 @@ def _proven(
     verdicts: list[Verdict],
 ) -> tuple[str, list[Verdict]]:
     """Write aside, replay the latest minutes in a fresh process, and release only if every verdict holds."""
-    part.home.releases.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=".proving-", dir=part.home.releases) as staging:
-        folder, digest = write_bundle(challenger, Path(staging), clock=part.factory.clock, code_version=code_version())
+    with proving_folder(part, "refit") as staging:
+        folder, digest = write_bundle(challenger, staging, clock=part.factory.clock, code_version=code_version())
         found = prove_release(
             folder,
             challenger,

@@ -22,7 +22,7 @@ from factory_assets.reports.metric_table import METRIC_GROUPS, metric_table
 from factory_assets.reports.models import curve_figures, model_figures
 from factory_assets.reports.page import Section, render_page
 from factory_assets.splits.study import day_text
-from factory_assets.vocabulary.frames import dates_days
+from factory_assets.storage import InputRef
 from factory_assets.vocabulary.instruments import Instrument
 from factory_assets.vocabulary.schemas import (
     CANONICAL_BARS,
@@ -77,7 +77,14 @@ def report(part: Materialization) -> Iterable[Product]:
         simulated=simulated,
     ).encode()
     path = place_page(part.home, part.key, "report", page)
-    return [Product(name="report", content={"report.html": page}, metadata={"path": str(path), "bytes": len(page)})]
+    return [
+        Product(
+            name="report",
+            content={"report.html": page},
+            metadata={"path": str(path), "bytes": len(page)},
+            inputs=_made_of(part),
+        )
+    ]
 
 
 def _results(part: Materialization) -> list[Section]:
@@ -194,14 +201,21 @@ def _costs(traded: Instrument) -> pd.DataFrame:
     )
 
 
+def _made_of(part: Materialization) -> list[InputRef]:
+    """What the page depends on: quarantine, which has no sessions to be cut at, is shown until the end of val only.
+
+    Rows that came later change nothing here. Those within the study go along with its bars, which are an input.
+    """
+    return [ref for ref in part.refs if ref.table != QUARANTINE.name]
+
+
 def _market(part: Materialization) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
     """Bars, quarantine and rolls up to the end of val: of the sealed sessions not even prices are shown."""
     until = part.study.val_last_day
     bars = part.read(CANONICAL_BARS.name, until_day=until)
-    quarantine, rolls = part.read(QUARANTINE.name), part.read(ROLLS.name)
+    quarantine = part.read(QUARANTINE.name)
     seen = quarantine["open_time"] < bars["close_time"].iloc[-1]
-    rolled = dates_days(rolls["trade_date"]) <= until
-    return bars, quarantine[seen].reset_index(drop=True), rolls[rolled].reset_index(drop=True)
+    return bars, quarantine[seen].reset_index(drop=True), part.read(ROLLS.name, until_day=until)
 
 
 def _invariants(part: Materialization) -> Section:

@@ -18,16 +18,17 @@ from factory_assets.vocabulary.errors import ConfigurationError
 from factory_assets.vocabulary.settings import AlertSettings
 
 _log = logging.getLogger(__name__)
-_DOWN = (OSError, http.client.HTTPException, smtplib.SMTPException, ConfigurationError)
+_DOWN = (OSError, http.client.HTTPException, smtplib.SMTPException, ConfigurationError, ValueError)
+"""What a channel raises that is down or misspelled; a host name that cannot be encoded is a ``UnicodeError``."""
 Send = Callable[[Alert], None]
 
 
 def deliver(book: AlertBook, settings: AlertSettings, now: datetime) -> int:
     """Send what has not been sent; how many messages went out.
 
-    Never raises for a channel that is down or misconfigured: that is logged, nothing is marked, and the next tick tries
-    again, for ``retry_hours`` after the alert was written. A crash between sending and marking sends once more: an
-    alert comes twice rather than never.
+    Never raises for a channel that is down or misspelled, nor for a record that cannot be written: that is logged,
+    nothing is marked, and the next tick tries again, for ``retry_hours`` after the alert was written. A crash between
+    sending and marking sends once more: an alert comes twice rather than never.
 
     Parameters
     ----------
@@ -52,8 +53,9 @@ def deliver(book: AlertBook, settings: AlertSettings, now: datetime) -> int:
             down.add(name)
             _log.error("alert not sent by %s, the next tick tries again: %s: %s", name, alert.headline, problem)
             continue
-        book.mark(alert, name, SENT, now)
         sent += 1
+        if not book.mark(alert, name, SENT, now):
+            down.add(name)  # what cannot be recorded is sent again: one message a tick, not all of them
     return sent
 
 

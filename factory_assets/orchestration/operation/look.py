@@ -1,27 +1,26 @@
 """What the store, the registry of releases and the run list say of one contract: the plan's input, gathered."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
+from factory_assets.deployment.release_registry import ReleaseRegistry
 from factory_assets.market.sessions import SessionCalendar
+from factory_assets.orchestration.declared_settings import DeclaredSettings
 from factory_assets.orchestration.freshness import State, partition_freshness
 from factory_assets.orchestration.jobs import SEALED
+from factory_assets.orchestration.operation.attempts import Attempt, RunState
+from factory_assets.orchestration.operation.history import digest_of, horizon_history
 from factory_assets.orchestration.operation.night import date_of, days_of
-from factory_assets.orchestration.operation.plan import (
-    DIGEST_CHARACTERS,
-    Attempt,
-    BundleState,
-    ContractState,
-    HorizonState,
-    RunState,
-)
+from factory_assets.orchestration.operation.plan import DIGEST_CHARACTERS, BundleState, ContractState, HorizonState
 from factory_assets.orchestration.operation.raw_state import RawFolder, stored_raw
 from factory_assets.orchestration.operation.run_tags import ASKED_AT, ATTEMPT, CONTRACT, INPUTS, PERIOD, STAGE
 from factory_assets.orchestration.outputs import CATALOGUE
-from factory_assets.orchestration.releases import partition_releases
+from factory_assets.orchestration.releases import partition_releases, released_folder
+from factory_assets.orchestration.resources import settings_in_force
 from factory_assets.storage import Manifest, Store
+from factory_assets.vocabulary.code_version import code_version
 from factory_assets.vocabulary.home import FactoryHome
 from factory_assets.vocabulary.instruments import instrument
 from factory_assets.vocabulary.partition import PartitionKey
@@ -35,6 +34,7 @@ _BUNDLE_STATES: dict[State, BundleState] = {
     "damaged": "blocked",
     "stale": "stale",
 }
+_RELEASE_DIGEST_CHARACTERS = 64
 _PARTITION_TAG = "dagster/partition"
 _RUNS_LOOKED_AT = 500
 _OVER: dict[dg.DagsterRunStatus, RunState] = {
@@ -82,6 +82,9 @@ def look_at_contract(
     names = [output.name for output in CATALOGUE.all() if not output.by_horizon and output.name not in SEALED]
     outputs = partition_freshness(home, key, profile=profile, names=names, store=store)
     day, until = (None, "") if bars is None else _complete_until(bars)
+    data_digest = "" if bars is None or day is None else bars.digest_at(days_of(day))[:DIGEST_CHARACTERS]
+    history, short = horizon_history(store, key, data_digest)
+    keys = [PartitionKey(contract, horizon) for horizon in sorted(horizons)]
     return ContractState(
         key=key,
         raw=raw.digest,
@@ -90,15 +93,24 @@ def look_at_contract(
         is_current=not any(made.needs_run for made in outputs.values()),
         data_day=day,
         data_until=until,
-        data_digest="" if bars is None or day is None else bars.digest_at(days_of(day))[:DIGEST_CHARACTERS],
-        horizons=[_horizon(home, store, PartitionKey(contract, horizon), profile) for horizon in sorted(horizons)],
+        data_digest=data_digest,
+        made_with=_made_with(home, key, profile, names),
+        short_history=short,
+        horizons=[_horizon(home, store, each, profile, history) for each in keys],
         attempts=attempts,
         foreign_runs=foreign,
     )
 
 
+def _made_with(home: FactoryHome, key: PartitionKey, profile: str, names: Collection[str]) -> str:
+    """Digest of the settings and the code that outputs would be made with."""
+    sections = sorted({section for name in names for section in CATALOGUE.sections_of(name)})
+    settings = DeclaredSettings(settings_in_force(profile, home.settings_file), key, sections)
+    return digest_of([settings.digest, code_version()])
+
+
 def asked_runs(instance: dg.DagsterInstance, contract: str) -> list[Attempt]:
-    """Runs the factory asked for earlier, newest first.
+    """Runs the factory asked for earlier, oldest first by the run list.
 
     A run without a moment of asking (an older version's) counts as asked at its beginning of time.
     """
@@ -120,7 +132,7 @@ def asked_runs(instance: dg.DagsterInstance, contract: str) -> list[Attempt]:
                 else datetime.min.replace(tzinfo=UTC),
             )
         )
-    return found
+    return found[::-1]
 
 
 def _foreign_runs(instance: dg.DagsterInstance, key: PartitionKey) -> list[str]:
@@ -141,10 +153,27 @@ def _ready(store: Store, table: str, key: PartitionKey) -> Manifest | None:
     return store.manifest(table, RAW_MINUTES.group, key)
 
 
-def _horizon(home: FactoryHome, store: Store, key: PartitionKey, profile: str) -> HorizonState:
+def _horizon(home: FactoryHome, store: Store, key: PartitionKey, profile: str, history: str) -> HorizonState:
     made = partition_freshness(home, key, profile=profile, names=[BUNDLE], store=store)[BUNDLE]
     bundle: BundleState = "fresh" if not made.needs_run else _BUNDLE_STATES[made.state]
-    return HorizonState(key=key, bundle=bundle, has_champion=partition_releases(home, key).champion is not None)
+    names = [output.name for output in CATALOGUE.all() if output.name not in SEALED]
+    champion = partition_releases(home, key).champion or ""
+    return HorizonState(
+        key=key,
+        bundle=bundle,
+        champion=champion,
+        made_from=digest_of([history, _made_with(home, key, profile, names)]),
+        lost_registry="" if champion else _lost_registry(home, key),
+    )
+
+
+def _lost_registry(home: FactoryHome, key: PartitionKey) -> str:
+    """Folder with bundles but no registry of them; empty if there is a registry, or no bundle."""
+    folder = released_folder(home, key, "any").parent
+    if ReleaseRegistry(home.releases, key).path.exists() or not folder.is_dir():
+        return ""
+    bundles = [path for path in folder.iterdir() if path.is_dir() and len(path.name) == _RELEASE_DIGEST_CHARACTERS]
+    return str(folder) if bundles else ""
 
 
 def _complete_until(bars: Manifest) -> tuple[date | None, str]:

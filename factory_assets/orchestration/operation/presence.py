@@ -9,6 +9,8 @@ checks its workers itself, that check is left alone.
 import fcntl
 import os
 from collections.abc import Collection
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -20,6 +22,12 @@ _DEAD = (
     "The process of this run is gone (killed, out of memory, or the machine went down): nobody holds its lock. "
     "What it had published stays; the next attempt takes up from there."
 )
+_ABANDONED = (
+    "This run was created and no process ever worked on it for {hours} hours: whoever created it died first. "
+    "Start it again if it is still wanted."
+)
+_PARTITION_TAG = "dagster/partition"
+_UNHELD = (dg.DagsterRunStatus.NOT_STARTED, dg.DagsterRunStatus.STARTED)
 
 
 def run_lock_path(home: FactoryHome, run_id: str) -> Path:
@@ -30,13 +38,28 @@ def run_lock_path(home: FactoryHome, run_id: str) -> Path:
 def hold_presence(home: FactoryHome, run_id: str) -> int:
     """Say that this process works on a run; closing the returned descriptor, or dying, ends it.
 
-    Several processes of one run may hold it together, so none of them removes the file.
+    Several processes of one run may hold it together; the last one removes the file (:func:`end_presence`).
     """
     path = run_lock_path(home, run_id)
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    fcntl.flock(descriptor, fcntl.LOCK_SH)
-    return descriptor
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        with suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(descriptor), path.stat()):
+                return descriptor
+        os.close(descriptor)  # removed between opening and locking: a lock on it would be seen by nobody
+
+
+def end_presence(home: FactoryHome, run_id: str, descriptor: int) -> None:
+    """Give back what :func:`hold_presence` returned; whoever is the run's last holder removes its file."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        run_lock_path(home, run_id).unlink(missing_ok=True)
+    except BlockingIOError:
+        pass  # another process of the run still holds it
+    finally:
+        os.close(descriptor)
 
 
 def is_present(home: FactoryHome, run_id: str) -> bool:
@@ -92,6 +115,50 @@ def bury_dead_runs(
         instance.report_run_failed(now, _DEAD)
         buried.append(run.run_id)
     return buried, absent
+
+
+def bury_abandoned_runs(instance: dg.DagsterInstance, home: FactoryHome, *, now: datetime, hours_max: int) -> list[str]:
+    """Mark as failed each run of a partition that never got to hold a lock and is older than ``hours_max``.
+
+    Whoever created it died before it worked on anything, and every later night would wait for it. Judged are runs of
+    the home's own instance alone, whose runs all hold a lock under this home while they work; one that waits in the
+    queue still has somebody who will start it.
+
+    Returns
+    -------
+    list of str
+        Ids marked as failed.
+    """
+    if instance.run_launcher.supports_check_run_worker_health or not _is_of(instance, home):
+        return []
+    buried = []
+    for record in instance.get_run_records(filters=dg.RunsFilter(statuses=list(_UNHELD))):
+        run = record.dagster_run
+        if (
+            is_present(home, run.run_id)
+            or _PARTITION_TAG not in run.tags
+            or age_of(record, now) <= timedelta(hours=hours_max)
+        ):
+            continue
+        current = instance.get_run_by_id(run.run_id)
+        if current is None or current.status not in _UNHELD:
+            continue
+        instance.report_run_failed(current, _ABANDONED.format(hours=hours_max))
+        buried.append(run.run_id)
+    return buried
+
+
+def age_of(record: dg.RunRecord, now: datetime) -> timedelta:
+    """How long a run has been in its state, by Dagster's own clock: since it started, or since it was created."""
+    if record.dagster_run.status == dg.DagsterRunStatus.STARTED and record.start_time is not None:
+        return now - datetime.fromtimestamp(record.start_time, tz=UTC)
+    created = record.create_timestamp
+    return now - (created if created.tzinfo is not None else created.replace(tzinfo=UTC))
+
+
+def _is_of(instance: dg.DagsterInstance, home: FactoryHome) -> bool:
+    """Whether the instance is the one that lies in the home: a shared one has runs of homes that are not seen here."""
+    return not instance.is_ephemeral and Path(instance.root_directory).resolve() == home.dagster.resolve()
 
 
 def sweep_locks(instance: dg.DagsterInstance, home: FactoryHome) -> None:

@@ -18,14 +18,15 @@ from factory_assets.market.sessions import SessionCalendar
 from factory_assets.orchestration.jobs import CONTRACT_JOB
 from factory_assets.orchestration.operation.alerts import Alert, AlertBook
 from factory_assets.orchestration.operation.delivery import deliver
-from factory_assets.orchestration.operation.failed_runs import failed_looks, new_failures, newest_run
+from factory_assets.orchestration.operation.failed_runs import failed_looks, long_runs, new_failures, newest_run
 from factory_assets.orchestration.operation.look import look_at_contract
 from factory_assets.orchestration.operation.night import Night, last_night
 from factory_assets.orchestration.operation.plan import CONTRACT_STAGE, RAW_PERIOD, Plan, Request, plan
-from factory_assets.orchestration.operation.presence import bury_dead_runs, sweep_locks
+from factory_assets.orchestration.operation.presence import bury_abandoned_runs, bury_dead_runs, sweep_locks
 from factory_assets.orchestration.operation.raw_state import look_at_raw
 from factory_assets.orchestration.operation.run_tags import tags_of
 from factory_assets.orchestration.resources import FactoryResource, settings_in_force
+from factory_assets.vocabulary.clock import system_clock
 from factory_assets.vocabulary.errors import ConfigurationError, StorageError
 from factory_assets.vocabulary.instruments import instrument
 from factory_assets.vocabulary.settings import FactorySettings, OperationSettings
@@ -168,13 +169,17 @@ def operation_sensors(jobs: Mapping[str, Job], factory: FactoryResource) -> list
         description="A contract's success asks for its horizons, ascending; a failing one stops only itself.",
     )
     def contract_succeeded(context: dg.RunStatusSensorContext) -> dg.SensorResult | dg.SkipReason:
-        look, problem = _look(factory)
+        look, problem = _look(factory, context.instance)
         if look is None:
             return dg.SkipReason(problem)
         contract = context.dagster_run.tags.get("dagster/partition", "")
         if contract not in look.operation.contracts:
             return dg.SkipReason(f"{contract or 'the run'} is not among [operation] contracts: {problem or 'by hand'}")
-        wanted, _ = look.plan(contract, context.instance, _Cursor())
+        try:
+            wanted, _ = look.plan(contract, context.instance, _Cursor())
+        except StorageError as damaged:  # the looks of `nightly` go on, and take up what is missed here
+            look.book.write(_day_alert("damage", contract, str(damaged), look.now))
+            return dg.SkipReason(f"{contract}: {damaged}")
         asked = [each for each in wanted.requests if each.stage != CONTRACT_STAGE and each.number == 1]
         if not asked:
             return dg.SkipReason("; ".join(wanted.reasons) or f"{contract}: nothing to ask for")
@@ -201,7 +206,7 @@ def _tick(
 ) -> dg.SensorResult:
     """One look at every contract: this sensor's share of what the plans ask for."""
     cursor = _Cursor.of(context.cursor)
-    look, problem = _look(factory)
+    look, problem = _look(factory, context.instance)
     if look is None:
         return dg.SensorResult(skip_reason=problem, cursor=cursor.text())
     requests: list[dg.RunRequest] = []
@@ -212,10 +217,13 @@ def _tick(
             made, night = look.plan(contract, context.instance, cursor)
         except StorageError as damaged:  # of this contract: the others are refreshed all the same
             reasons.append(f"{contract}: {damaged}")
-            look.book.write(_damage_alert(contract, damaged, look.now))
+            look.book.write(_day_alert("damage", contract, str(damaged), look.now))
             continue
-        if made.late and tells_late and night is not None:
-            look.book.write(_late_alert(contract, night, made.late, look.now))
+        if tells_late:
+            if made.late and night is not None:
+                look.book.write(_late_alert(contract, night, made.late, look.now))
+            for problem in made.problems:
+                look.book.write(_day_alert("problem", contract, problem, look.now))
         requests += [look.run_request(each) for each in made.requests if is_mine(each, cursor)]
         wanted += [each.run_key for each in made.requests if each.stage != CONTRACT_STAGE]
         reasons += made.reasons
@@ -227,51 +235,65 @@ def _tick(
 
 
 def _watch(context: dg.SensorEvaluationContext, factory: FactoryResource) -> dg.SensorResult:
-    """One look at runs: end the dead, write what failed, send what is final."""
+    """One look at runs: end the dead, write what failed, send what is final. The cursor is returned in any case."""
     cursor = _Cursor.of(context.cursor)
     buried, cursor.absent = bury_dead_runs(context.instance, factory.place, cursor.absent)
+    look, problem = _look(factory, context.instance)
+    now = look.now if look is not None else system_clock()
+    hours = look.operation.run_hours_max if look is not None else OperationSettings().run_hours_max
+    buried += bury_abandoned_runs(context.instance, factory.place, now=now, hours_max=hours)
     for run_id in buried:
-        context.log.error("run %s: its process is gone; marked as failed", run_id)
+        context.log.error("run %s: no process works on it; marked as failed", run_id)
     sweep_locks(context.instance, factory.place)
     if cursor.first_run is None:
         cursor.first_run = newest_run(context.instance)
-    book, now = AlertBook(factory.place), factory.clock()
+    book = AlertBook(factory.place)
     known = {alert.id for alert in book.alerts()}
-    fresh = new_failures(context.instance, known, older_than=cursor.first_run, now=now)
-    fresh += [alert for alert in failed_looks(context.instance, SENSORS, now=now) if alert.id not in known]
-    for alert in fresh:
-        book.write(alert)
-    look, problem = _look(factory)
-    sent = deliver(book, look.settings.alerts, now) if look is not None else 0
-    told = problem or f"{len(fresh)} new alerts, {sent} messages sent, {len(buried)} dead runs ended"
+    fresh = new_failures(context.instance, known, older_than=cursor.first_run, now=now, ended=buried)
+    fresh += failed_looks(context.instance, SENSORS, now=now)
+    fresh += long_runs(context.instance, now=now, hours_max=hours)
+    written = sum(book.write(alert) for alert in fresh)
+    settings = look.settings if look is not None else _settings(factory)
+    sent = deliver(book, settings.alerts, now) if settings is not None else 0
+    told = problem or f"{written} new alerts, {sent} messages sent, {len(buried)} dead runs ended"
     return dg.SensorResult(skip_reason=told, cursor=cursor.text())
 
 
-def _look(factory: FactoryResource) -> tuple[_Look | None, str]:
-    """Settings, moment and alerts as they are now; or None and why, written as an alert once."""
-    book, now = AlertBook(factory.place), factory.clock()
+def _look(factory: FactoryResource, instance: dg.DagsterInstance) -> tuple[_Look | None, str]:
+    """Settings, moment and alerts as they are now; or None and why, written as an alert once a day."""
+    book = AlertBook(factory.place)
+    now = None
     try:
+        now = factory.clock()
+        _require_one_at_a_time(instance)
         return _Look(factory, settings_in_force(factory.profile, factory.place.settings_file), now, book), ""
     except ConfigurationError as problem:
-        digest = hashlib.sha256(str(problem).encode()).hexdigest()[:16]
-        book.write(
-            Alert(
-                id=f"configuration:{digest}",
-                time=now.isoformat(),
-                kind="configuration",
-                is_final=True,
-                message=f"nothing is refreshed until this is corrected: {problem}",
-            )
-        )
+        message = f"nothing is refreshed until this is corrected: {problem}"
+        book.write(_day_alert("configuration", "", message, now or system_clock()))
         return None, str(problem)
+
+
+def _require_one_at_a_time(instance: dg.DagsterInstance) -> None:
+    """Refuse sensors side by side: two looks at one run list would ask for the same work under two names."""
+    if dict(instance.get_sensor_settings() or {}).get("use_threads"):
+        raise ConfigurationError(
+            "dagster.yaml: expected sensors: {use_threads: false}, got true. What one sensor asked for has to be in "
+            "the run list before the next one looks; set it to false and start the daemon again."
+        )
 
 
 def _tick_seconds(factory: FactoryResource) -> int:
     """Interval of the sensors; the default if the settings cannot be read, which the first tick will tell."""
+    settings = _settings(factory)
+    return (OperationSettings() if settings is None else settings.operation).tick_seconds
+
+
+def _settings(factory: FactoryResource) -> FactorySettings | None:
+    """The settings in force; None if they cannot be read."""
     try:
-        return settings_in_force(factory.profile, factory.place.settings_file).operation.tick_seconds
+        return settings_in_force(factory.profile, factory.place.settings_file)
     except ConfigurationError:
-        return OperationSettings().tick_seconds
+        return None
 
 
 def _late_alert(contract: str, night: Night, message: str, now: datetime) -> Alert:
@@ -288,13 +310,14 @@ def _late_alert(contract: str, night: Night, message: str, now: datetime) -> Ale
     )
 
 
-def _damage_alert(contract: str, problem: StorageError, now: datetime) -> Alert:
-    digest = hashlib.sha256(str(problem).encode()).hexdigest()[:16]
+def _day_alert(kind: str, contract: str, message: str, now: datetime) -> Alert:
+    """What keeps a night from coming about: told once a day for as long as it lasts."""
+    digest = hashlib.sha256(message.encode()).hexdigest()[:16]
     return Alert(
-        id=f"damage:{contract}:{digest}",
+        id=":".join(filter(None, (kind, contract, now.date().isoformat(), digest))),
         time=now.isoformat(),
-        kind="damage",
+        kind=kind,
         partition=contract,
         is_final=True,
-        message=str(problem),
+        message=message,
     )

@@ -1,6 +1,8 @@
 """Where the log of runs lies, and how it is opened: prepared once, loopback only, silent towards third parties."""
 
+import hashlib
 import os
+import re
 import socket
 import sqlite3
 from contextlib import AbstractContextManager, nullcontext
@@ -20,6 +22,7 @@ LOCK_SECONDS = 30.0
 _PREPARE_SECONDS = 120.0
 _REACH_SECONDS = 3.0
 _SQLITE = "sqlite:///"
+_USER = re.compile(r"//[^/]*@")
 _PORTS = {"http": 80, "https": 443, "postgresql": 5432, "mysql": 3306, "mssql": 1433}
 # Read by MLflow when it is imported, and by the processes a run starts; a user's own choice of the limits stays.
 _SILENT = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
@@ -62,19 +65,20 @@ class TrackingPlace:
         Raises
         ------
         BadInputError
-            ``MLFLOW_TRACKING_URI`` names a folder or another kind of store MLflow does not keep runs in.
+            The store named is a folder or of another kind MLflow does not keep runs in, a database file whose path is
+            not absolute (it would lie elsewhere for every process), or a server whose host or port is none.
         """
         named = os.environ.get("MLFLOW_TRACKING_URI")
-        if named and named.partition("://")[0].partition("+")[0] not in TRACKING_SCHEMES:
+        uri = named or settings.uri
+        if problem := _problem_of(uri) if uri else None:
             raise BadInputError(
-                f"MLFLOW_TRACKING_URI={named!r}: expected one of {[f'{known}://…' for known in TRACKING_SCHEMES]}; "
-                "unset it to keep the log in FACTORY_HOME"
+                f"{'MLFLOW_TRACKING_URI' if named else '[tracking] uri'}={_USER.sub('//', uri)!r}: {problem}. Correct "
+                "it, or remove it to keep the log in FACTORY_HOME."
             )
-        uri = named or settings.uri or f"{_SQLITE}{home.mlflow / 'mlflow.db'}"
+        uri = uri or f"{_SQLITE}{home.mlflow.absolute() / 'mlflow.db'}"
         served = uri.startswith(("http://", "https://"))
-        return cls(
-            uri=uri, artifacts=None if served else (home.mlflow / "artifacts").as_uri(), locks=home.root / "locks"
-        )
+        artifacts = home.mlflow.absolute() / "artifacts"
+        return cls(uri=uri, artifacts=None if served else artifacts.as_uri(), locks=home.root / "locks")
 
     @property
     def database(self) -> Path | None:
@@ -87,6 +91,9 @@ class TrackingPlace:
 
     def prepare(self) -> None:
         """Make a local store that is not there, once, whoever comes first; look whether any other can be reached.
+
+        MLflow keeps absolute folders: in the own store of a home that was moved or copied, they are corrected, so that
+        its runs show the files that came along and nothing is written into the home that was left.
 
         MLflow migrates a fresh database on first use, and two processes that do so together crash. Here one process
         migrates a file of its own under a lock and puts it in place whole; a kill in between leaves nothing half-made.
@@ -108,7 +115,10 @@ class TrackingPlace:
             with file_lock(self.locks / "mlflow_prepare.lock", _PREPARE_SECONDS):
                 if not database.is_file():
                     _migrate(database, self.artifacts or "")
-        _open_read_only(database)
+        moved = _elsewhere(database, self.artifacts or "")
+        if moved and self._is_own(database):
+            with self.lock():
+                _relocate(database, self.artifacts or "")
 
     def client(self) -> Any:
         """MLflow's client for this store, which has to be prepared."""
@@ -117,11 +127,23 @@ class TrackingPlace:
         return MlflowClient(tracking_uri=self.uri, registry_uri=self.uri)
 
     def experiment(self, client: Any, name: str) -> str:
-        """Id of an experiment, made if it is not there, with its files where this place keeps them."""
+        """Id of an experiment, made if it is not there, with its files where this place keeps them.
+
+        In a store of the user's, which several homes may share, an experiment of that name may keep its files in
+        another home; then this one's has a name of its own.
+        """
+        wanted = self._artifacts_of(name)
         known = client.get_experiment_by_name(name)
+        if known is not None and wanted is not None and known.artifact_location != wanted:
+            name = f"{name} {hashlib.sha256(wanted.encode()).hexdigest()[:8]}"
+            known = client.get_experiment_by_name(name)
         if known is not None:
             return str(known.experiment_id)
-        return str(client.create_experiment(name, artifact_location=self._artifacts_of(name)))
+        return str(client.create_experiment(name, artifact_location=wanted))
+
+    def _is_own(self, database: Path) -> bool:
+        """Whether the database lies beside its files, in the home."""
+        return self.artifacts == (database.absolute().parent / "artifacts").as_uri()
 
     def _artifacts_of(self, experiment: str) -> str | None:
         if self.artifacts is None:
@@ -139,12 +161,58 @@ def _migrate(database: Path, artifacts: str) -> None:
     partial.replace(database)
 
 
-def _open_read_only(database: Path) -> None:
-    connection = sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=LOCK_SECONDS)
+def _elsewhere(database: Path, artifacts: str) -> list[tuple[int, str]]:
+    """Experiments whose files lie in a home other than this one, by id and location; nothing is written by asking."""
+    connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True, timeout=LOCK_SECONDS)
     try:
-        connection.execute("select count(*) from experiments").fetchone()
+        rows = connection.execute("select experiment_id, artifact_location from experiments").fetchall()
     finally:
         connection.close()
+    own = re.compile(rf"file:.*/{re.escape(_folder_of(artifacts))}/[^/]+")
+    return [(number, at) for number, at in rows if at and own.fullmatch(at) and at.rpartition("/")[0] != artifacts]
+
+
+def _relocate(database: Path, artifacts: str) -> None:
+    """Let experiments and their runs name the folder their files lie in now; all of them or none."""
+    found = _elsewhere(database, artifacts)
+    connection = sqlite3.connect(database, timeout=LOCK_SECONDS)
+    try:
+        with connection:
+            for number, old in found:
+                new = f"{artifacts}/{old.rpartition('/')[2]}"
+                connection.execute(
+                    "update experiments set artifact_location = ? where experiment_id = ?", (new, number)
+                )
+                connection.execute(
+                    "update runs set artifact_uri = ? || substr(artifact_uri, ?) "
+                    "where experiment_id = ? and substr(artifact_uri, 1, ?) = ?",
+                    (new, len(old) + 1, number, len(old) + 1, f"{old}/"),
+                )
+    finally:
+        connection.close()
+
+
+def _folder_of(artifacts: str) -> str:
+    """The last two parts of the place files lie in: the same in every home."""
+    return "/".join(artifacts.split("/")[-2:])
+
+
+def _problem_of(uri: str) -> str | None:
+    """Why no store can lie there, as far as its name tells; None if it may."""
+    scheme = uri.partition("://")[0].partition("+")[0]
+    if scheme not in TRACKING_SCHEMES:
+        return f"expected one of {[f'{known}://…' for known in TRACKING_SCHEMES]}"
+    if scheme == "sqlite":
+        path = uri.removeprefix(_SQLITE)
+        if path == uri or not Path(path).is_absolute() or "?" in path:
+            return f"expected the absolute path of a file after {_SQLITE!r}, as {_SQLITE}/data/mlflow.db"
+        return None
+    try:
+        parts = urlsplit(uri)
+        _ = parts.port, (parts.hostname or "").encode("idna")
+    except ValueError as problem:
+        return f"expected a host and a port from 0 to 65535 ({problem})"
+    return None
 
 
 def _reach(uri: str) -> None:

@@ -59,18 +59,24 @@ class RunLog:
             self._experiments[run.experiment] = self._place.experiment(self._client, run.experiment)
         experiment = self._experiments[run.experiment]
         searched = PREDICTIONS if run.additional else IDENTITY
-        found = self._client.search_runs(
-            [experiment],
-            filter_string=f"tags.`{searched}` = '{run.identity}'",
-            max_results=1,
-            order_by=["attributes.start_time DESC"],
-        )
+        found = self._tagged(experiment, searched, run.identity)
         if found:
             return found[0].info.run_id, found[0].data.tags
+        # An evaluation may have come first, when the model's own publication was not logged: that is the model's run.
+        for begun in self._tagged(experiment, PREDICTIONS, run.tags[PREDICTIONS]) if PREDICTIONS in run.tags else []:
+            if IDENTITY not in begun.data.tags:
+                self._client.set_tag(begun.info.run_id, IDENTITY, run.identity)
+                return begun.info.run_id, begun.data.tags
         made = self._client.create_run(
             experiment, start_time=run.at_ms, run_name=run.name, tags={searched: run.identity}
         )
         return made.info.run_id, {}
+
+    def _tagged(self, experiment: str, tag: str, value: str) -> list[Any]:
+        """Runs of an experiment with a tag, the newest first."""
+        newest = "attributes.start_time DESC"
+        found = self._client.search_runs([experiment], filter_string=f"tags.`{tag}` = '{value}'", order_by=[newest])
+        return list(found)
 
     def _describe(self, run_id: str, run: TrackedRun) -> None:
         from mlflow.entities import Dataset, DatasetInput, Param, RunTag

@@ -72,7 +72,8 @@ class Tracker:
 
 def _trouble() -> tuple[type[Exception], ...]:
     """What a log may break with; asked for when something was raised, so MLflow is not imported for it."""
-    known: list[type[Exception]] = [OSError, ImportError, sqlite3.Error, LockTimeoutError, BadInputError]
+    # ValueError: what URL parsers and MLflow's own checks raise.
+    known: list[type[Exception]] = [OSError, ValueError, ImportError, sqlite3.Error, LockTimeoutError, BadInputError]
     if "mlflow" in sys.modules:
         from mlflow.exceptions import MlflowException
         from sqlalchemy.exc import SQLAlchemyError

@@ -6,10 +6,11 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from factory_assets.models import create
+from factory_assets.models import create, fit_versions
 from factory_assets.models.checks.resuming import fit_with_checkpoints, kill_when_checkpointed
 from factory_assets.models.checks.worlds import planted
 from factory_assets.models.neural import checkpoints, trainer
+from factory_assets.models.neural.isolation import Runtime
 
 WORLD = planted("tcn", rows=200, later=100)
 
@@ -118,11 +119,50 @@ def test_checkpoint_of_another_fit_is_never_used(tmp_path, whole, caplog, other)
     assert model.to_files() == whole.to_files()
 
 
-def test_checkpoint_of_another_torch_or_runtime_is_never_used(tmp_path, whole, monkeypatch):
-    import torch
+@pytest.fixture
+def first_seen():
+    """Versions are read once a process; a test that changes them has to let them be read again."""
+    fit_versions._libraries_first_seen.cache_clear()
+    yield
+    fit_versions._libraries_first_seen.cache_clear()
 
+
+@pytest.mark.parametrize("library", ["torch", "numpy", "safetensors", "python", "processor"])
+def test_checkpoint_of_another_library_or_processor_is_never_used(tmp_path, first_seen, monkeypatch, library):
     _fit(tmp_path)
-    monkeypatch.setattr(torch, "__version__", "2.99.0")
+    assert _fit(tmp_path).resumed_rounds_ == 8
+    changes = {
+        "python": (fit_versions.platform, "python_version", lambda: "3.99.0"),
+        "processor": (fit_versions, "_processor", lambda: "x86_64 of another kind"),
+    }
+    honest = fit_versions._version
+    other = (fit_versions, "_version", lambda name: "99.0" if name == library else honest(name))
+    monkeypatch.setattr(*changes.get(library, other))
+    fit_versions._libraries_first_seen.cache_clear()
+    assert _fit(tmp_path).resumed_rounds_ == 0
+
+
+def test_checkpoint_of_other_sources_is_never_used(tmp_path, monkeypatch):
+    """As a later process finds it, after the trainer was edited."""
+    _fit(tmp_path)
+    for name in ("sources_version", "sources_on_disk"):
+        monkeypatch.setattr(fit_versions, name, lambda package: f"other {package}")
+    assert _fit(tmp_path).resumed_rounds_ == 0
+
+
+def test_sources_edited_since_they_were_loaded_leave_no_checkpoint(tmp_path, caplog, whole, monkeypatch):
+    """What lies on the disk is not what is loaded: a checkpoint of this fit has no name another process could trust."""
+    monkeypatch.setattr(fit_versions, "sources_on_disk", lambda package: f"other {package}")
+    with caplog.at_level(logging.WARNING):
+        model = _fit(tmp_path)
+    assert "have changed on the disk" in caplog.text
+    assert not any(tmp_path.iterdir())
+    assert model.to_files() == whole.to_files()
+
+
+def test_checkpoint_of_another_device_is_never_used(tmp_path, monkeypatch):
+    _fit(tmp_path)
+    monkeypatch.setattr(Runtime, "name", property(lambda _: "cuda of another kind"))
     assert _fit(tmp_path).resumed_rounds_ == 0
 
 
@@ -157,15 +197,25 @@ def test_header_that_names_a_file_elsewhere_reads_nothing(tmp_path, whole):
 
 @pytest.mark.slow
 def test_sigkill_at_random_moments(tmp_path):
+    """Killed some time after an epoch of the fit's first half: anywhere in an epoch, however fast the machine."""
     whole = fit_with_checkpoints("tcn", tmp_path / "whole")
     rounds = len(whole.fit_curves_["train_loss"])
-    rng = np.random.default_rng()
+    rng = np.random.default_rng(20)
+    moments = [(int(rng.integers(1, rounds // 2)), float(rng.uniform(0.0, 0.03))) for _ in range(8)]
+    print(f"killed after (epoch, seconds): {moments}")  # noqa: T201 - what a failure is repeated by
     taken_over = []
-    for attempt, delay_seconds in enumerate(rng.uniform(0.0, 0.6, size=8)):
+    for attempt, (epoch, delay_seconds) in enumerate(moments):
         folder = tmp_path / f"killed_{attempt}"
-        kill_when_checkpointed("tcn", folder, delay_seconds)
+        kill_when_checkpointed("tcn", folder, delay_seconds, begun=lambda at, least=epoch: _epochs(at) >= least)
         resumed = fit_with_checkpoints("tcn", folder)
         assert resumed.to_files() == whole.to_files()
+        assert epoch <= resumed.resumed_rounds_ < rounds
         taken_over.append(resumed.resumed_rounds_)
-    assert all(0 < epochs <= rounds for epochs in taken_over), taken_over
     assert len(set(taken_over)) > 1, taken_over
+
+
+def _epochs(folder):
+    """Epochs of the newest checkpoint."""
+    if not (folder / "checkpoint.json").is_file():
+        return 0
+    return max((int(path.stem.removeprefix("epoch_")) for path in folder.glob("epoch_*.safetensors")), default=0)
