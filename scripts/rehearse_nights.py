@@ -8,6 +8,7 @@ file appears, as a vendor's nightly export would. Days without a session pass to
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import subprocess
@@ -193,6 +194,9 @@ def rehearse(work: Rehearsal, port: int) -> None:
             daemon.wait()
     finally:
         os.killpg(daemon.pid, signal.SIGTERM)
+        time.sleep(15)
+        with contextlib.suppress(ProcessLookupError):  # the development server outlives a polite request
+            os.killpg(daemon.pid, signal.SIGKILL)
 
 
 def main() -> None:

@@ -96,7 +96,8 @@ def _release_rows(home: FactoryHome) -> list[dict[str, Any]]:
     from factory_assets.deployment.bundle import load_bundle
 
     rows = []
-    for folder in sorted(path for path in home.releases.glob("*/*/*") if path.is_dir()):
+    # Hidden folders are what a killed run was still proving: no release yet, and the next attempt removes them.
+    for folder in sorted(path for path in home.releases.glob("[!.]*/*/[!.]*") if path.is_dir()):
         try:
             load_bundle(folder, expected_digest=folder.name)
             found, invariants = "ok", "every hash, golden rows give golden outputs"

@@ -20,13 +20,18 @@ import pytest
 from factory_assets.market.synthetic import write_world
 from factory_assets.orchestration.inspect_store import open_store, sweep_orphans, validation_rows
 from factory_assets.orchestration.outputs import ATTEMPT, CATALOGUE
+from factory_assets.orchestration.phases import PHASES
 from factory_assets.vocabulary.home import FactoryHome
 from factory_assets.vocabulary.partition import PartitionKey
 from factory_assets_tests.end_to_end.sim_factory import SESSIONS, SETTINGS
 
 KILLS, SEED = 20, 2026
 KEY = PartitionKey("SIM", 20)
-COMMAND = [str(Path(sys.executable).with_name("factory")), "run", "--contract", "SIM", "--horizon", "20"]
+BIN = Path(sys.executable).parent
+CONTRACT_RUN = [str(BIN / "factory"), "run", "--contract", "SIM", "--until", "study"]
+SELECTION = " or ".join(f"group:{group}" for phase in PHASES if phase.by_horizon for group in phase.groups)
+COMMAND = [str(BIN / "dagster"), "asset", "materialize", "-m", "factory_assets.definitions"]
+COMMAND += ["--select", SELECTION, "--partition", str(KEY)]
 
 pytestmark = pytest.mark.slow
 
@@ -42,8 +47,8 @@ def _environment(home: Path) -> dict[str, str]:
     }
 
 
-def _run(home: Path) -> None:
-    done = subprocess.run(COMMAND, env=_environment(home), capture_output=True, text=True, check=False)
+def _run(home: Path, command: list[str] = COMMAND) -> None:
+    done = subprocess.run(command, env=_environment(home), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-4000:]
 
 
@@ -90,10 +95,11 @@ def _content(home: Path) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str], float]:
-    """A home with raw files only, what a clean run of it leaves, and how long that took."""
+    """A home with bars, features and study, what a clean run of the partition leaves, and how long that took."""
     start = tmp_path_factory.mktemp("start") / "home"
     write_world(start / "raw" / "SIM", world="planted", seed=7, sessions_count=SESSIONS)
     (start / "factory.toml").write_text(SETTINGS, encoding="utf-8")
+    _run(start, CONTRACT_RUN)
     clean = tmp_path_factory.mktemp("clean") / "home"
     shutil.copytree(start, clean)
     _run(clean)  # numba compiles and caches in this one
