@@ -2,7 +2,8 @@
 
 Each way runs the whole horizon job of one simulated partition with Dagster's own command. CPU is everything any process
 of the run used, also those that outlived their parents; memory is what all of them held together at the worst moment.
-What is left of the CPU when the asset bodies are taken out (loading code, planning, events) is orchestration.
+What is left of the CPU when the asset bodies are taken out (loading code, planning, events, tracking) is orchestration;
+a body is everything from its first read to its last published byte, invariants included.
 
 As a code location, this file is the factory's with the executor that ``BENCH_EXECUTOR`` names.
 """
@@ -24,12 +25,10 @@ from pathlib import Path
 import dagster as dg
 
 from factory_assets.orchestration.build import build_definitions
+from factory_assets.orchestration.phases import PHASES
 
 CONTRACT, HORIZON, SESSIONS, RUNS = "SIM", 20, 130, 3
-SELECTION = (
-    "group:labels or group:splits or group:adapters or group:boosting or group:classical or group:neural "
-    "or group:stacking or group:evaluation or group:deployment or group:reports"
-)
+SELECTION = " or ".join(f"group:{group}" for phase in PHASES if phase.by_horizon for group in phase.groups)
 PRELOAD = ["factory_assets.definitions", "pandas", "pyarrow", "numba", "sklearn.linear_model"]
 EXECUTORS = {
     "in_process": dg.in_process_executor,
@@ -89,7 +88,7 @@ def measured(command: list[str], environment: dict[str, str]) -> tuple[float, fl
 
 def _watch(peak: list[float], stop: threading.Event) -> None:
     """Keep the largest sum of proportional memory over all descendants."""
-    while not stop.wait(0.25):
+    while not stop.wait(1.0):
         peak[0] = max(peak[0], sum(_proportional_mb(pid) for pid in _descendants(os.getpid())))
 
 

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 PYTHON_MIN, PYTHON_BELOW = (3, 11), (3, 14)
-DISK_BYTES_MIN = 4 * 1024**3
+DISK_BYTES_MIN = 6 * 1024**3
 
 
 def problems() -> list[str]:

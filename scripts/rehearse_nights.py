@@ -146,6 +146,23 @@ class Rehearsal:
         return {record.dagster_run.run_id for record in fresh}
 
 
+def judge(work: Rehearsal, nights: list[str]) -> None:
+    """End with an error unless each partition has exactly one success for each night."""
+    found = Counter(
+        (tags.get("factory/trade_date"), tags.get("dagster/partition"))
+        for record in work.runs()
+        if record.dagster_run.status is dg.DagsterRunStatus.SUCCESS
+        for tags in [record.dagster_run.tags]
+        if tags.get("factory/period") == tags.get("factory/trade_date")
+    )
+    partitions = [work.contract, *(f"{work.contract}|{horizon}" for horizon in work.horizons)]
+    counts = {(night, partition): found[night, partition] for night in nights for partition in partitions}
+    for (night, partition), count in counts.items():
+        say(f"{night} {partition}: {count} successes")
+    if set(counts.values()) != {1}:
+        sys.exit("expected exactly one success a night and partition")
+
+
 def rehearse(work: Rehearsal, port: int) -> None:
     """The first build and promotion by hand, then one night after the other."""
     first = work.first_night
@@ -182,13 +199,7 @@ def rehearse(work: Rehearsal, port: int) -> None:
             say(f"night of {night}: {rows} new minutes")
             work.wait_for_quiet(night)
             known |= work.tell_new(known)
-        outcomes = Counter(
-            (r.dagster_run.job_name, r.dagster_run.tags.get("dagster/partition"), r.dagster_run.status.value)
-            for r in work.runs()
-            if r.dagster_run.tags.get("factory/trade_date")
-        )
-        for row, count in sorted(outcomes.items()):
-            say(f"{row}: {count}")
+        judge(work, [day_text(day) for day in work.sessions.trade_day[first:]])
         say("leave the UI with Ctrl-C")
         if sys.stdin.isatty():
             daemon.wait()

@@ -130,10 +130,6 @@ class ReleaseRegistry:
         """The last promotion; None if none was made."""
         return _last(self.records(), PROMOTED)
 
-    def newest_candidate(self) -> ReleaseRecord | None:
-        """The last study bundle; None if there is none."""
-        return _last(self.records(), CANDIDATE)
-
     def refits(self, parent: str | None = None) -> tuple[ReleaseRecord, ...]:
         """Nightly challengers, oldest first; those of one recipe if ``parent`` is given."""
         return tuple(r for r in self.records() if r.kind == REFIT and parent in {None, r.parent})

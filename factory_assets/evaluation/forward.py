@@ -33,8 +33,6 @@ from factory_assets.vocabulary.settings import Barriers, EvaluationSettings
 
 CHAMPION, CHALLENGER, DIFFERENCE = "champion", "challenger", "difference"
 ALL_SESSIONS, PAIRED_SESSIONS, EARLIER_SESSIONS = "all", "paired", "before_promotion"
-DIFFERENCES = ("log_loss", "direction_skill", "net_pnl_dollars")
-"""Metrics whose difference, challenger less champion, is given; a negative one of log loss is a gain."""
 INTERVAL_SESSIONS_MIN = 5
 """Sessions below which resampling them says nothing: values stand without an interval."""
 PLENTY_SESSIONS = 60

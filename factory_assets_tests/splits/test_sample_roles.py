@@ -110,7 +110,6 @@ def test_parts_as_arrays_frames_and_tensors(data):
     assert list(frame.columns) == ["decision_time", "number", "label", "weight", "split", "fold"]
     assert (frame["fold"] == 1).all()
     assert times_us(frame["decision_time"]).tolist() == part.decision_us.tolist()
-    pytest.importorskip("torch")
     first, *_ = part.to_torch()[0]
     assert np.array_equal(first.numpy(), x[0], equal_nan=True)
 

@@ -105,7 +105,8 @@ def test_frames_show_the_newest_row():
 
 @pytest.mark.parametrize("whole", [_of_rows(), _of_windows()], ids=["rows", "windows"])
 def test_tensors_of_one_sample_and_of_batches(whole):
-    torch = pytest.importorskip("torch")
+    import torch
+
     samples, values = whole.to_torch(), np.asarray(whole.features)
     assert len(samples) == SAMPLES
     x, y, weight = samples[2]
@@ -124,7 +125,8 @@ def test_tensors_of_one_sample_and_of_batches(whole):
 
 
 def test_torchs_loader_gathers_whole_batches():
-    torch = pytest.importorskip("torch")
+    import torch
+
     whole = _of_windows()
     sampler = torch.utils.data.BatchSampler(range(SAMPLES), batch_size=4, drop_last=False)
     by_batch = list(torch.utils.data.DataLoader(whole.to_torch(), sampler=sampler, batch_size=None))
