@@ -72,6 +72,13 @@ def home(made, tmp_path_factory):
         yield copied(made, root)
 
 
+@pytest.fixture
+def champion(home) -> None:
+    """A champion, also where the slow tests run without the one that promotes it."""
+    if registry_of(home).champion() is None:
+        assert factory("promote", *ASKED, "--reason", "first of all").code == 0
+
+
 def after_session(root, made: SimFactory, day: int) -> None:
     """Let the factory's clock stand 20 minutes after the close of a session."""
     sessions = SessionCalendar.of(instrument("SIM")).between(*(as_date(day + add) for add in (0, 1)))
@@ -321,6 +328,7 @@ def test_what_a_night_asks_of_the_registry_changes_with_the_champion_and_with_wh
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("champion")
 def test_a_night_before_any_forward_session(made, home, markers):
     outcome = night(home)
     assert outcome.succeeded, outcome.failures
@@ -340,6 +348,7 @@ def test_a_night_before_any_forward_session(made, home, markers):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("champion")
 def test_the_refit_is_the_champions_recipe_on_more_rows(home):
     (record,) = registry_of(home).refits()
     old, new = (
@@ -355,6 +364,7 @@ def test_the_refit_is_the_champions_recipe_on_more_rows(home):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("champion")
 def test_no_sealed_outcome_is_anywhere_after_a_refit(made, home, markers):
     texts = texts_of(home)
     assert any("refit" in name for name in texts), "manifests of the refit are searched"
@@ -364,21 +374,25 @@ def test_no_sealed_outcome_is_anywhere_after_a_refit(made, home, markers):
     assert not (home.root / "store" / "sealed").exists()
     assert not (home.root / "work").exists()
     kinds = [entry.kind for entry in entries_of(home)]
-    assert kinds == ["genesis", "fit", "fit"]
+    assert kinds[0] == "genesis"
+    assert set(kinds[1:]) == {"fit"}, "fits are told, nothing was opened"
     assert openings(entries_of(home)) == 0
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("champion")
 def test_the_same_night_again_is_the_same_release(home):
     before = registry_of(home).records()
     folders = sorted(path.name for path in registry_of(home).path.parent.iterdir())
+    told = len(entries_of(home))
     assert night(home).succeeded
     assert registry_of(home).records() == before
     assert sorted(path.name for path in registry_of(home).path.parent.iterdir()) == folders
-    assert [entry.kind for entry in entries_of(home)].count("fit") == 3, "each reading is told"
+    assert [entry.kind for entry in entries_of(home)[told:]] == ["fit"], "each reading is told"
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("champion")
 def test_a_refit_that_breaks_its_recipe_is_neither_released_nor_entered(home, monkeypatch):
     before = registry_of(home).records()
     folders = sorted(path.name for path in registry_of(home).path.parent.iterdir())
@@ -395,6 +409,7 @@ def test_a_refit_that_breaks_its_recipe_is_neither_released_nor_entered(home, mo
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("champion")
 def test_forward_sessions_are_scored_by_who_stood_before_them(made, home, markers):
     for name, content in made.later_rows.items():
         (home.raw / "SIM" / name).write_bytes(content)
@@ -423,6 +438,7 @@ def test_forward_sessions_are_scored_by_who_stood_before_them(made, home, marker
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("champion")
 def test_the_report_says_how_little_four_sessions_tell(made, home):
     table = table_of(home, made, FORWARD_REPORT)
     assert {(row.scope, row.role) for row in table.itertuples()} == {
@@ -452,6 +468,7 @@ def stale_after_promotion(home: FactoryHome) -> dict[str, set[str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("champion")
 def test_a_promoted_refit_starts_a_forward_period_of_its_own(made, home):
     newest = registry_of(home).refits()[-1]
     told = factory("promote", *ASKED, "--release", newest.digest, "--reason", "fresher")
