@@ -18,6 +18,7 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
+from factory_assets.splits.study import day_text
 from factory_assets.storage import AppendLog
 from factory_assets.storage.files import LocalFiles
 from factory_assets.storage.locks import file_lock
@@ -151,7 +152,7 @@ class ReleaseRegistry:
         clock : Clock
             Source of ``at``.
         """
-        return self._enter(CANDIDATE, digest, data_end=_iso(data_end_day), clock=clock)
+        return self._enter(CANDIDATE, digest, data_end=day_text(data_end_day), clock=clock)
 
     def record_refit(self, digest: str, *, parent: str, data_end_day: int, clock: Clock) -> ReleaseRecord:
         """Enter a nightly refit. If the same refit of the same recipe is entered already, nothing is written.
@@ -165,7 +166,7 @@ class ReleaseRegistry:
         data_end_day : int
             Last session it was fitted on, days since 1970.
         """
-        return self._enter(REFIT, digest, parent=parent, data_end=_iso(data_end_day), clock=clock)
+        return self._enter(REFIT, digest, parent=parent, data_end=day_text(data_end_day), clock=clock)
 
     def promote(self, digest: str, *, reason: str, by: str, clock: Clock) -> ReleaseRecord:
         """Make a release champion. Promoting the present champion again writes nothing.
@@ -320,10 +321,6 @@ _WHAT_TO_DO = (
 
 def _last(records: Sequence[ReleaseRecord], kind: str) -> ReleaseRecord | None:
     return next((record for record in reversed(records) if record.kind == kind), None)
-
-
-def _iso(day: int) -> str:
-    return date.fromordinal(_DAY_ZERO.toordinal() + int(day)).isoformat()
 
 
 def _hashed(**fields: Any) -> ReleaseRecord:

@@ -54,10 +54,9 @@ def hold_presence(home: FactoryHome, run_id: str) -> int:
 def end_presence(home: FactoryHome, run_id: str, descriptor: int) -> None:
     """Give back what :func:`hold_presence` returned; whoever is the run's last holder removes its file."""
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        run_lock_path(home, run_id).unlink(missing_ok=True)
-    except BlockingIOError:
-        pass  # another process of the run still holds it
+        with suppress(BlockingIOError):  # then another process of the run still holds it, and the file stays
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            run_lock_path(home, run_id).unlink(missing_ok=True)
     finally:
         os.close(descriptor)
 
