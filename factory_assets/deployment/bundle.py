@@ -26,6 +26,7 @@ from factory_assets.stacking import FittedMember, FittedMeta
 from factory_assets.storage.files import ensure_folder, sync_folder
 from factory_assets.vocabulary.clock import Clock
 from factory_assets.vocabulary.errors import BadInputError, ConfigurationError, FactoryError, IntegrityError
+from factory_assets.vocabulary.hash_chain import is_digest
 from factory_assets.vocabulary.settings import Barriers, LabelSettings, MarketSettings
 from factory_assets.vocabulary.verdict import Scalar
 
@@ -40,7 +41,6 @@ LIBRARIES = (
 
 _PARTIAL = ".partial-"
 _PARTIAL_SECONDS_MAX = 3600.0
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _PATH = re.compile(r"([a-z0-9][a-z0-9_]{0,63}/){0,2}[a-z0-9][a-z0-9_]{0,63}\.(json|txt|safetensors)")
 _SCALER = "scaler.json"
 _CONFIG_NUMBERS = ("theta", "m0_long", "m0_short")
@@ -154,7 +154,7 @@ def verified_files(folder: Path, expected_digest: str | None = None) -> dict[str
     digest = hashlib.sha256(found[MANIFEST]).hexdigest()
     named = folder.resolve().name
     wanted = {expected_digest.lower()} if expected_digest is not None else set()
-    wanted |= {named} if _DIGEST.fullmatch(named) else set()
+    wanted |= {named} if is_digest(named) else set()
     if wanted - {digest}:
         raise IntegrityError(
             f"{folder}: the manifest hashes to {digest}, expected {' and '.join(sorted(wanted))}. Nothing was parsed; "

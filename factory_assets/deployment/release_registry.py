@@ -8,15 +8,12 @@ may be promoted (:mod:`factory_assets.orchestration.promote`).
 """
 
 import dataclasses
-import hashlib
 import json
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
-from typing import Any
 
 from factory_assets.splits.study import day_text
 from factory_assets.storage import AppendLog
@@ -24,6 +21,7 @@ from factory_assets.storage.files import LocalFiles
 from factory_assets.storage.locks import file_lock
 from factory_assets.vocabulary.clock import Clock
 from factory_assets.vocabulary.errors import BadInputError, IntegrityError
+from factory_assets.vocabulary.hash_chain import NO_HASH, hash_of, is_aware_time, is_digest, sealed, to_line
 from factory_assets.vocabulary.partition import PartitionKey
 
 CANDIDATE, REFIT, PROMOTED = "candidate", "refit", "promoted"
@@ -31,8 +29,6 @@ KINDS = (CANDIDATE, REFIT, PROMOTED)
 
 _FILE, _HEAD = "registry.jsonl", "registry.head.json"
 _LOCK_SECONDS = 120.0
-_NO_HASH = "0" * 64
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 _DAY_ZERO = date(1970, 1, 1)
 _TEXTS = ("at", "kind", "contract", "digest", "parent", "data_end", "reason", "by", "previous_hash", "hash")
 
@@ -221,7 +217,8 @@ class ReleaseRegistry:
                 parent, data_end = "" if champion is None else champion.digest, made[-1].data_end
             if (same := self._said_before(before, kind, digest, parent, data_end)) is not None:
                 return same
-            record = _hashed(
+            record = sealed(
+                ReleaseRecord,
                 seq=len(before),
                 at=clock().isoformat(),
                 kind=kind,
@@ -231,10 +228,10 @@ class ReleaseRegistry:
                 parent=parent,
                 data_end=data_end,
                 **{"reason": "", "by": "", **said},
-                previous_hash=before[-1].hash if before else _NO_HASH,
+                previous_hash=before[-1].hash if before else NO_HASH,
             )
             self._refuse(record, record.seq, record.previous_hash)
-            self._log.append(_line(record))
+            self._log.append(to_line(record))
             self._keep_head(record)
         return record
 
@@ -261,7 +258,7 @@ class ReleaseRegistry:
 
     def _verified(self, lines: Sequence[str], head: tuple[int, str]) -> tuple[ReleaseRecord, ...]:
         records = tuple(_parsed(line, self.path, number) for number, line in enumerate(lines, start=1))
-        previous = _NO_HASH
+        previous = NO_HASH
         for seq, record in enumerate(records):
             self._refuse(record, seq, previous)
             previous = record.hash
@@ -274,7 +271,7 @@ class ReleaseRegistry:
 
     def _refuse(self, record: ReleaseRecord, seq: int, previous: str) -> None:
         wanted = {"seq": seq, "contract": self._contract, "horizon": self._horizon, "previous_hash": previous}
-        wanted["hash"] = _hash_of(record)
+        wanted["hash"] = hash_of(record)
         problems = [
             f"{name} is {getattr(record, name)!r}, expected {value!r}"
             for name, value in wanted.items()
@@ -282,11 +279,11 @@ class ReleaseRegistry:
         ]
         if record.kind not in KINDS:
             problems.append(f"kind {record.kind!r}, expected one of {KINDS}")
-        if not _DIGEST.fullmatch(record.digest) or not (record.parent == "" or _DIGEST.fullmatch(record.parent)):
+        if not is_digest(record.digest) or not (record.parent == "" or is_digest(record.parent)):
             problems.append(f"digest {record.digest!r} and parent {record.parent!r}: expected sha256")
         if (record.kind == REFIT and not record.parent) or (record.kind == CANDIDATE and record.parent):
             problems.append(f"a {record.kind} with parent {record.parent!r}")
-        if not _is_day(record.data_end) or not _is_aware(record.at):
+        if not _is_day(record.data_end) or not is_aware_time(record.at):
             problems.append(f"data_end {record.data_end!r}, at {record.at!r}: expected an ISO day and a time with zone")
         if problems:
             raise IntegrityError(f"{self.path} line {seq + 1}: {'; '.join(problems)}. {_WHAT_TO_DO}")
@@ -296,7 +293,7 @@ class ReleaseRegistry:
         try:
             text = self._head_path.read_text(encoding="utf-8")
         except FileNotFoundError:
-            return 0, _NO_HASH
+            return 0, NO_HASH
         except UnicodeDecodeError as problem:
             raise IntegrityError(f"{self._head_path}: damaged ({problem}). {_WHAT_TO_DO}") from problem
         try:
@@ -323,21 +320,6 @@ def _last(records: Sequence[ReleaseRecord], kind: str) -> ReleaseRecord | None:
     return next((record for record in reversed(records) if record.kind == kind), None)
 
 
-def _hashed(**fields: Any) -> ReleaseRecord:
-    draft = ReleaseRecord(**fields, hash="")
-    return dataclasses.replace(draft, hash=_hash_of(draft))
-
-
-def _hash_of(record: ReleaseRecord) -> str:
-    plain = dataclasses.asdict(record)
-    del plain["hash"]
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
-
-
-def _line(record: ReleaseRecord) -> str:
-    return json.dumps(dataclasses.asdict(record), sort_keys=True)
-
-
 def _parsed(line: str, path: Path, number: int) -> ReleaseRecord:
     names = {field.name for field in dataclasses.fields(ReleaseRecord)}
     try:
@@ -347,22 +329,14 @@ def _parsed(line: str, path: Path, number: int) -> ReleaseRecord:
     typed = isinstance(plain, dict) and {*plain} == names
     typed = typed and all(isinstance(plain[name], str) for name in _TEXTS)
     typed = typed and all(type(plain[name]) is int for name in ("seq", "horizon"))
-    if not typed or _line(ReleaseRecord(**plain)) != line:
+    if not typed or to_line(ReleaseRecord(**plain)) != line:
         raise IntegrityError(f"{path} line {number}: not an entry as it was written: {line!r}. {_WHAT_TO_DO}")
     return ReleaseRecord(**plain)
 
 
 def _is_day(text: str) -> bool:
-    return _parses(date.fromisoformat, text)
-
-
-def _is_aware(text: str) -> bool:
-    return _parses(datetime.fromisoformat, text) and datetime.fromisoformat(text).tzinfo is not None
-
-
-def _parses(read: Callable[[str], object], text: str) -> bool:
     try:
-        read(text)
+        date.fromisoformat(text)
     except ValueError:
         return False
     return True

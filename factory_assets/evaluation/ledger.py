@@ -8,22 +8,18 @@ kept apart from the ledger file. Values only: the file and its head are written 
 """
 
 import dataclasses
-import hashlib
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from factory_assets.splits.study import Study
 from factory_assets.vocabulary.clock import Clock
 from factory_assets.vocabulary.errors import SealedPeriodError
+from factory_assets.vocabulary.hash_chain import NO_HASH, hash_of, is_aware_time, is_digest, sealed, to_line
 from factory_assets.vocabulary.timeframes import HORIZONS_BARS
 
 KINDS: tuple[str, ...] = ("genesis", "opening", "result", "fit")
-_NO_HASH = "0" * 64
-_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +95,7 @@ class LedgerHead:
         """
         plain = _object_of(text, "ledger head", {"count", "last_hash"})
         count, last_hash = plain["count"], plain["last_hash"]
-        if not _is_count(count) or count < 1 or not _is_digest(last_hash):
+        if not _is_count(count) or count < 1 or not is_digest(last_hash):
             raise SealedPeriodError(f"ledger head: expected a count and a sha256, got {plain}. {_WHAT_TO_DO}")
         return cls(count=count, last_hash=last_hash)
 
@@ -109,7 +105,8 @@ _WHAT_TO_DO = "Restore the ledger and its head from a backup; until then the tes
 
 def genesis(study: Study, clock: Clock) -> LedgerEntry:
     """First entry of a ledger: binds it to one study file."""
-    return _sealed(
+    return sealed(
+        LedgerEntry,
         seq=0,
         at=clock().isoformat(),
         kind="genesis",
@@ -118,7 +115,7 @@ def genesis(study: Study, clock: Clock) -> LedgerEntry:
         reason="study opened",
         spec_hash=study.digest,
         metric_digest="",
-        previous_hash=_NO_HASH,
+        previous_hash=NO_HASH,
     )
 
 
@@ -160,7 +157,8 @@ def append(
         The ledger is not intact, or the new entry is not one a ledger may hold.
     """
     verify(entries, head)
-    entry = _sealed(
+    entry = sealed(
+        LedgerEntry,
         seq=len(entries),
         at=clock().isoformat(),
         kind=kind,
@@ -201,9 +199,9 @@ def verify(entries: Sequence[LedgerEntry], head: LedgerHead, study: Study | None
     """
     if not entries:
         raise SealedPeriodError(f"ledger: no entries, expected {head.count}. {_WHAT_TO_DO}")
-    previous = _NO_HASH
+    previous = NO_HASH
     for seq, entry in enumerate(entries):
-        expected = {"seq": seq, "previous_hash": previous, "contract": entries[0].contract, "hash": _hash_of(entry)}
+        expected = {"seq": seq, "previous_hash": previous, "contract": entries[0].contract, "hash": hash_of(entry)}
         for name, value in expected.items():
             found = getattr(entry, name)
             if found != value or type(found) is not type(value):
@@ -277,11 +275,6 @@ def rolled_forward(lines: Sequence[str], head: LedgerHead) -> LedgerHead:
     return LedgerHead(count=len(lines), last_hash=last.hash) if follows else head
 
 
-def to_line(entry: LedgerEntry) -> str:
-    """Entry as one line of JSON, without the line end."""
-    return json.dumps(dataclasses.asdict(entry), sort_keys=True)
-
-
 def from_line(line: str) -> LedgerEntry:
     """Read one line.
 
@@ -322,18 +315,6 @@ def _line_at(lines: Sequence[str], place: int) -> LedgerEntry:
         raise SealedPeriodError(f"line {place + 1}: {problem}") from problem
 
 
-def _sealed(**fields: Any) -> LedgerEntry:
-    """Entry with its own hash filled in."""
-    draft = LedgerEntry(**fields, hash="")
-    return dataclasses.replace(draft, hash=_hash_of(draft))
-
-
-def _hash_of(entry: LedgerEntry) -> str:
-    plain = dataclasses.asdict(entry)
-    del plain["hash"]
-    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
-
-
 def _problem_of(entry: LedgerEntry) -> str:
     """What no ledger may hold, whatever its hash says; empty if all is well."""
     problems = []
@@ -345,15 +326,15 @@ def _problem_of(entry: LedgerEntry) -> str:
         problems.append(f"horizon {entry.horizon!r} on genesis, expected none")
     if not entry.reason.strip():
         problems.append("no reason; say why the sealed outcomes are read")
-    if not _is_digest(entry.spec_hash):
+    if not is_digest(entry.spec_hash):
         problems.append(f"spec_hash {entry.spec_hash!r}, expected a sha256")
-    if entry.kind == "result" and not _is_digest(entry.metric_digest):
+    if entry.kind == "result" and not is_digest(entry.metric_digest):
         problems.append(f"metric_digest {entry.metric_digest!r}, expected the sha256 of the opening's numbers")
     if entry.kind != "result" and entry.metric_digest:
         problems.append(
             f"metric_digest {entry.metric_digest!r} in an entry of kind {entry.kind}; only a result has one"
         )
-    if not _is_aware_time(entry.at):
+    if not is_aware_time(entry.at):
         problems.append(f"at {entry.at!r}, expected an ISO time with its zone")
     return "; ".join(problems)
 
@@ -367,17 +348,6 @@ def _result_problem(entry: LedgerEntry, before: Sequence[LedgerEntry]) -> str:
     except SealedPeriodError as problem:
         return f"a result without an opening to complete: {problem}"
     return ""
-
-
-def _is_aware_time(text: str) -> bool:
-    try:
-        return datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
-        return False
-
-
-def _is_digest(value: Any) -> bool:
-    return isinstance(value, str) and _DIGEST.fullmatch(value) is not None
 
 
 def _is_count(value: Any) -> bool:

@@ -17,7 +17,6 @@ from factory_assets.evaluation.ledger import (
     opening_in_progress,
     read_ledger,
     rolled_forward,
-    to_line,
 )
 from factory_assets.orchestration.resources import FactoryResource
 from factory_assets.orchestration.study_artifact import holds_study
@@ -25,6 +24,7 @@ from factory_assets.splits.study import Study
 from factory_assets.storage import AppendLog
 from factory_assets.vocabulary.code_version import code_version
 from factory_assets.vocabulary.errors import MissingPartitionError, SealedPeriodError
+from factory_assets.vocabulary.hash_chain import to_line
 from factory_assets.vocabulary.partition import PartitionKey
 
 OPENING_TAG = "factory/opening"

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from factory_assets.deployment.release_registry import ReleaseRegistry
+from factory_assets.deployment.release_registry import ReleaseRecord, ReleaseRegistry
 from factory_assets.vocabulary.errors import BadInputError, IntegrityError
+from factory_assets.vocabulary.hash_chain import sealed, to_line
 from factory_assets.vocabulary.partition import PartitionKey
 
 A, B, C = "a" * 64, "b" * 64, "c" * 64
@@ -113,12 +114,10 @@ def _write(registry, lines):
 
 def _rehashed(registry):
     """An edit whose own line was hashed anew: the next line and the head still know."""
-    from factory_assets.deployment import release_registry as module
-
     lines = _lines(registry)
     plain = json.loads(lines[1])
-    record = module._hashed(**{**{k: v for k, v in plain.items() if k != "hash"}, "reason": "other"})
-    _write(registry, [lines[0], module._line(record) + "\n", *lines[2:]])
+    record = sealed(ReleaseRecord, **{**{k: v for k, v in plain.items() if k != "hash"}, "reason": "other"})
+    _write(registry, [lines[0], to_line(record) + "\n", *lines[2:]])
 
 
 def _replaced(registry, entries):

@@ -1,6 +1,9 @@
 """One small SIMULATED factory, run once a test session: 120 sessions of bars, of which the raw files hold 124."""
 
+import fcntl
+import json
 import os
+import shutil
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -87,17 +90,45 @@ def environment_of(root: Path) -> dict[str, str]:
     return {"FACTORY_HOME": str(root), "DAGSTER_HOME": str(root / "dagster")}
 
 
+def shared_factory(worker_folder: Path) -> SimFactory:
+    """The finished factory of a test session, this worker's copy of it. Whoever changes a home copies it again.
+
+    The workers of one session make it once: the first to ask does, the others wait for it.
+    """
+    session_folder = worker_folder.parent if "PYTEST_XDIST_WORKER" in os.environ else worker_folder
+    return _copy_of_the_made(session_folder / "sim_made", worker_folder / "sim")
+
+
 @cache
-def shared_factory(session_folder: Path) -> SimFactory:
-    """The one finished factory of a test session, made at first use. Whoever changes a home copies it first."""
-    root = session_folder / "sim" / "home"
+def _copy_of_the_made(original: Path, own: Path) -> SimFactory:
+    original.mkdir(exist_ok=True)
+    record = original / "made.json"
+    with (original / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not record.exists():
+            record.write_text(json.dumps(_made_at(original)), encoding="utf-8")
+    found = json.loads(record.read_text(encoding="utf-8"))
+    if found["failures"]:
+        pytest.fail("\n".join(found["failures"]))
+    shutil.copytree(original / "home", own / "home")
+    outcomes = [
+        PartitionOutcome(PartitionKey.parse(key), RunOutcome(run, True, ())) for key, run in found["runs"].items()
+    ]
+    later = {path.name: path.read_bytes() for path in sorted((original / "later").iterdir())}
+    return SimFactory(FactoryHome(own / "home"), tuple(outcomes), later)
+
+
+def _made_at(original: Path) -> dict[str, object]:
+    """Make the factory and the rows held back; the runs by partition, and every failure."""
     with pytest.MonkeyPatch.context() as patch:
-        for name, value in environment_of(root).items():
+        for name, value in environment_of(original / "home").items():
             patch.setenv(name, value)
-        made = make_factory(root)
-    if told := failures(made.outcomes):
-        pytest.fail("\n".join(told))
-    return made
+        made = make_factory(original / "home")
+    (original / "later").mkdir()
+    for name, content in made.later_rows.items():
+        (original / "later" / name).write_bytes(content)
+    runs = {str(each.key): each.outcome.run_id for each in made.outcomes}
+    return {"runs": runs, "failures": failures(made.outcomes)}
 
 
 def make_factory(root: Path) -> SimFactory:

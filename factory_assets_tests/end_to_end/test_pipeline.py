@@ -389,6 +389,7 @@ def test_a_second_opening_counts_two(open_home):
 # --- determinism and growth --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_rerun_on_unchanged_inputs_is_byte_identical(sim):
     before = sim.digests(by_horizon=True)
     moment = sim.store.manifest("oof_lightgbm", "boosting", SIM_20).created_at

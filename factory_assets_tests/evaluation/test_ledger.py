@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from factory_assets.evaluation import ledger
+from factory_assets.evaluation.ledger import LedgerEntry
 from factory_assets.splits.study import Study
 from factory_assets.vocabulary.errors import SealedPeriodError
+from factory_assets.vocabulary.hash_chain import sealed, to_line
 
 SPEC, METRICS = "a" * 64, "b" * 64
 
@@ -60,7 +62,7 @@ def entries():
 def test_intact_ledger_is_accepted_and_counted(entries):
     head = ledger.head_of(entries)
     ledger.verify(entries, head, _study())
-    assert ledger.read_ledger([ledger.to_line(entry) + "\n" for entry in entries], head) == tuple(entries)
+    assert ledger.read_ledger([to_line(entry) + "\n" for entry in entries], head) == tuple(entries)
     assert head.count == 7
     counted = [ledger.openings(entries, horizon) for horizon in (None, 20, 5, 15)]
     assert counted == [3, 2, 1, 0], "an opening without result counts, a result is no opening"
@@ -98,13 +100,13 @@ def test_a_result_completes_one_earlier_opening_once(entries):
     ):
         with pytest.raises(SealedPeriodError, match=message):
             ledger.append(entries, head, **{**right, **changes})
-    forged = ledger._sealed(**{**_without_hash(entries[2]), "seq": 7, "previous_hash": entries[-1].hash})
+    forged = sealed(LedgerEntry, **{**_without_hash(entries[2]), "seq": 7, "previous_hash": entries[-1].hash})
     _refused([*entries, forged], ledger.head_of([*entries, forged]), 8, "completed by line 3")
 
 
 @pytest.mark.parametrize("count", range(1, 7))
 def test_the_head_moves_over_exactly_one_line_that_follows_it(entries, count):
-    lines = [ledger.to_line(entry) for entry in entries]
+    lines = [to_line(entry) for entry in entries]
     head = ledger.head_of(entries[:count])
     assert ledger.rolled_forward(lines[:count], head) == head
     assert ledger.rolled_forward(lines[: count + 1], head) == ledger.head_of(entries[: count + 1])
@@ -112,14 +114,14 @@ def test_the_head_moves_over_exactly_one_line_that_follows_it(entries, count):
     assert ledger.rolled_forward(lines[: count + 2], head) == head or count == 6
     other = ledger.LedgerHead(count=count, last_hash=SPEC)
     assert ledger.rolled_forward(lines[: count + 1], other) == other
-    stranger = ledger._sealed(**{**_without_hash(entries[count]), "previous_hash": SPEC})
-    assert ledger.rolled_forward([*lines[:count], ledger.to_line(stranger)], head) == head
+    stranger = sealed(LedgerEntry, **{**_without_hash(entries[count]), "previous_hash": SPEC})
+    assert ledger.rolled_forward([*lines[:count], to_line(stranger)], head) == head
 
 
 def test_hash_is_what_the_docstring_says(entries):
     import hashlib
 
-    plain = json.loads(ledger.to_line(entries[2]))
+    plain = json.loads(to_line(entries[2]))
     claimed = plain.pop("hash")
     assert claimed == hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
     assert plain["previous_hash"] == entries[1].hash
@@ -145,7 +147,7 @@ def test_every_edit_of_every_field_is_refused(entries, place, field):
 
 def test_an_edit_with_its_hash_mended_breaks_the_next_line(entries):
     head = ledger.head_of(entries)
-    entries[1] = ledger._sealed(**{**_without_hash(entries[1]), "reason": "nothing to see"})
+    entries[1] = sealed(LedgerEntry, **{**_without_hash(entries[1]), "reason": "nothing to see"})
     _refused(entries, head, 3, "previous_hash")
 
 
@@ -160,7 +162,7 @@ def _rechained(entries):
     chain = []
     for seq, entry in enumerate(entries):
         previous = chain[-1].hash if chain else "0" * 64
-        chain.append(ledger._sealed(**{**_without_hash(entry), "seq": seq, "previous_hash": previous}))
+        chain.append(sealed(LedgerEntry, **{**_without_hash(entry), "seq": seq, "previous_hash": previous}))
     return chain
 
 
@@ -221,14 +223,14 @@ def test_entries_no_ledger_may_hold_are_refused(entries):
             ledger.append(entries, head, **{**right, **changes})
     with pytest.raises(SealedPeriodError, match="ledger line 7"):
         ledger.append(entries[:-1], head, **right)
-    second = ledger._sealed(
-        **{**_without_hash(ledger.genesis(_study(), _clock)), "seq": 7, "previous_hash": entries[-1].hash}
+    second = sealed(
+        LedgerEntry, **{**_without_hash(ledger.genesis(_study(), _clock)), "seq": 7, "previous_hash": entries[-1].hash}
     )
     _refused([*entries, second], head, 8, "only line 1 is genesis")
 
 
 def test_lines_are_read_strictly(entries):
-    line = ledger.to_line(entries[1])
+    line = to_line(entries[1])
     plain = json.loads(line)
     for wrong, message in (
         (line[:-5], "not JSON"),
@@ -242,7 +244,7 @@ def test_lines_are_read_strictly(entries):
     ):
         with pytest.raises(SealedPeriodError, match=message):
             ledger.from_line(wrong)
-    lines = [ledger.to_line(entry) for entry in entries]
+    lines = [to_line(entry) for entry in entries]
     with pytest.raises(SealedPeriodError, match="line 3: ledger line: not JSON"):
         ledger.read_ledger([*lines[:2], "", *lines[2:]], ledger.head_of(entries))
     for wrong in ('{"count": 0, "last_hash": "' + SPEC + '"}', '{"count": 2}', "x", '{"count": 2, "last_hash": "abc"}'):

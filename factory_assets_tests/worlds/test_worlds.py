@@ -1,6 +1,6 @@
 """A factory that finds an edge where none is, or misses a planted one, fails here: six null and two planted worlds.
 
-One of each kind is run with every change, all of them by ``make worlds`` and ``make test-full``.
+A null world is run with every change, all of them by ``make worlds`` and ``make test-full``.
 """
 
 import json
@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 WORLDS = [("null", seed) for seed in range(1, 7)] + [("planted", seed) for seed in (7, 8)]
-ALWAYS = [("null", 1), ("planted", 7)]
+ALWAYS = [("null", 1)]
 CORES = 2
 
 
