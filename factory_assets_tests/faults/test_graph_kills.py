@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from factory_assets.market.synthetic import write_world
+from factory_assets.orchestration.assets import all_assets
 from factory_assets.orchestration.inspect_store import open_store, sweep_orphans, validation_rows
 from factory_assets.orchestration.outputs import ATTEMPT, CATALOGUE
 from factory_assets.orchestration.phases import PHASES
@@ -74,6 +75,7 @@ def _content(home: Path) -> dict[str, str]:
     """Hash of every published part, bundle, study and page, and of every manifest without its attempt."""
     factory_home = FactoryHome(home)
     store, found = open_store(factory_home), {}
+    all_assets()  # fills the catalogue
     for output in CATALOGUE.all():
         key = KEY if output.by_horizon else KEY.of_contract
         if output.group == "probes" or store.status(output.name, output.group, key) == "missing":
@@ -108,6 +110,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     begin = time.perf_counter()
     _run(again)
     seconds = time.perf_counter() - begin
+    assert sum(name.endswith(" manifest") for name in _content(clean)) > 50, "the store was not looked at"
     assert _content(again) == _content(clean), "two clean runs differ: nothing can be said about killed ones"
     return start, _content(clean), seconds
 
