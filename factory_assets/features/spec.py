@@ -18,15 +18,19 @@ class Span:
     sessions : int
         Sessions that have to lie in it completely, the row's own included. One more bar is added in front of them:
         only a bar of the session before proves that a session is seen from its first bar on.
+    settle_bars : int
+        Bars in front of the sessions: what a recursive average needs to settle where all its values within the
+        sessions matter (a rank among them), not the last one alone.
     """
 
     bars: int = 0
     sessions: int = 0
+    settle_bars: int = 0
 
     def in_bars(self, minutes: int) -> int:
         """Length in bars of a timeframe, enough however full the sessions are."""
         per_session = -(-SESSION_MINUTES_MAX // minutes)
-        return max(self.bars, self.sessions * per_session + 1 if self.sessions else 0)
+        return max(self.bars, self.sessions * per_session + 1 + self.settle_bars if self.sessions else 0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,7 +28,7 @@ COST_SESSIONS = LabelSettings().cost_history_sessions
             name="cost_atr",
             unit="ATR",
             scaling="robust",
-            lookback=Span(bars=wilder_settle_bars(14), sessions=COST_SESSIONS + 2),
+            lookback=Span(sessions=COST_SESSIONS + 2, settle_bars=wilder_settle_bars(14)),
             warmup=Span(bars=14, sessions=COST_SESSIONS + 1),
         ),
     ],
@@ -47,7 +47,8 @@ def against_costs(bars: Bars) -> tuple[np.ndarray, ...]:
     points = np.maximum(share, PRICE_FLOOR_SHARE) * bars.traded_close
     low, high = (bars.instrument.cost_price(high_volatility=state) for state in (False, True))
     cost = np.where(high_volatility(share, bars.trade_day, COST_SESSIONS), high, low)
-    # The sessions a rank is taken from have to be complete, and the first one seen may not be.
+    # The sessions a rank is taken from have to be complete, and the first one seen may not be. An average that has
+    # not settled at their beginning ranks elsewhere: the look-back holds the bars it needs in front of them.
     ranked = bars.session_number > COST_SESSIONS
     return bars.instrument.tick_size / points, np.where(ranked, cost / points, np.nan)
 

@@ -90,9 +90,22 @@ def test_warm_up_is_masked_and_not_longer_than_declared():
             assert first == spec.warmup_bars(60), spec.name
 
 
-def test_lookbacks_fit_twenty_five_sessions():
-    assert max(spec.lookback_bars(60) for spec in SPECS) <= 25 * 23
+def test_lookbacks_fit_forty_sessions():
+    assert max(spec.lookback_bars(60) for spec in SPECS) <= 40 * 23
     assert max(spec.lookback_bars(1) for spec in SPECS) <= 25 * 1380
+
+
+def test_a_rank_among_sessions_needs_the_average_settled_at_their_beginning():
+    # A burst before the ranked sessions stays in their first averages: without it those rank elsewhere.
+    frame = bars(60, sessions=75, seed=2)
+    needed = next(spec for spec in SPECS if spec.name == "cost_atr").lookback_bars(60)
+    burst, points = slice(len(frame) - 300 - 22 * 23, len(frame) - 300 - 21 * 23), 0.02 * frame["close"].mean()
+    frame.iloc[burst, frame.columns.get_loc("high")] += points
+    frame.iloc[burst, frame.columns.get_loc("low")] -= points
+    batch = compute(frame, ["cost_atr"])["cost_atr"].to_numpy()
+    rows = range(len(frame) - 300, len(frame), 2)
+    alone = [compute(frame.iloc[row - needed + 1 : row + 1], ["cost_atr"], minutes=60).iloc[-1, -1] for row in rows]
+    np.testing.assert_allclose(alone, batch[-300::2], rtol=1e-9)
 
 
 def test_bounded_features_stay_within_their_bounds():

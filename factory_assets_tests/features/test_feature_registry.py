@@ -46,6 +46,7 @@ def test_span_counts_whole_sessions_in_bars_and_one_bar_of_the_session_before():
     assert Span(sessions=2).in_bars(60) == 2 * 23 + 1
     assert Span(sessions=1).in_bars(25) == 56 + 1
     assert Span(bars=500, sessions=1).in_bars(60) == 500
+    assert Span(sessions=1, settle_bars=30).in_bars(60) == 23 + 1 + 30
 
 
 def test_registry_is_frozen_and_refuses_duplicates():
