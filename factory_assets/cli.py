@@ -22,7 +22,6 @@ from rich.text import Text
 
 from factory_assets.vocabulary.errors import BadInputError, FactoryError, TooLittleHistoryError
 from factory_assets.vocabulary.home import FactoryHome
-from factory_assets.vocabulary.instruments import instrument
 from factory_assets.vocabulary.partition import PartitionKey
 from factory_assets.vocabulary.settings import PROFILES
 
@@ -66,24 +65,51 @@ def demo() -> None:
 def ingest(
     contract: Contract,
     raw: Annotated[Path, typer.Option("--raw", help="Folder with the vendor's files.")],
-    detect: Annotated[bool, typer.Option("--detect", help="Only propose a declaration, with its evidence.")] = False,
+    detect: Annotated[bool, typer.Option("--detect", help="Only write a declaration to confirm.")] = False,
+    file: Annotated[Path | None, typer.Option("--out", help="File --detect writes, instead of source.toml.")] = None,
+    declaration: Annotated[
+        Path | None, typer.Option("--declaration", help="File that declares a folder without source.toml.")
+    ] = None,
 ) -> None:
     """Read a folder of vendor files, keep a copy in FACTORY_HOME/raw, and make canonical bars."""
     home = FactoryHome.from_environment()
     if detect:
-        from factory_assets.market.readers import detect as propose
-
-        found = propose(_folder(raw), instrument(contract))
-        _say("\n".join(found.evidence))
-        out.print(found.declaration.to_toml(), markup=False, highlight=False, soft_wrap=True)
+        if declaration is not None:
+            raise BadInputError("--detect proposes a declaration and reads none: leave out --declaration.")
+        _propose_declaration(raw, contract, file)
         return
+    if file is not None:
+        raise BadInputError("--out names the file that --detect writes: add --detect, or leave it out.")
+    from factory_assets.orchestration.known_files import is_known, note_if_current
+
+    if is_known(raw, contract, home, profile="fast", declaration=declaration):
+        _say(f"{contract}: nothing new in {raw}: the bars are of exactly these files, by this code and these settings")
+        return
+    from factory_assets.orchestration.declared_folder import accept_declared
     from factory_assets.orchestration.raw_folder import accept_raw
 
     _ready_home("fast")
-    read, copied = accept_raw(raw, contract, home)
+    if declaration is None:
+        read, copied = accept_raw(raw, contract, home)
+    else:
+        read, copied = accept_declared(raw, declaration, contract, home)
     counted = ", ".join(f"{name} {count}" for name, count in read.counts.items())
     _say(f"{contract}: {len(read.minutes)} minutes read ({counted}); {copied} new files kept in {home.raw / contract}")
     _run(contract, [], until="bars", profile="fast")
+    note_if_current(contract, home, profile="fast")
+
+
+def _propose_declaration(raw: Path, contract: str, file: Path | None) -> None:
+    """Write the declaration to confirm, and say what is left to do."""
+    from factory_assets.orchestration.declared_folder import write_proposal
+
+    proposal, written = write_proposal(_folder(raw), contract, file)
+    _say("\n".join(proposal.evidence))
+    out.print(proposal.text, markup=False, highlight=False, soft_wrap=True)
+    if written is None:
+        _say("These files prove all of it: factory ingest reads them without a declaration.")
+    else:
+        _say(f"Written to {written}. Check and complete it, set confirmed = true, then run factory ingest.")
 
 
 @study_app.command("new")
@@ -254,9 +280,49 @@ def predict(
 
 
 @app.command()
-def report(contract: Contract, horizon: Horizon) -> None:
-    """Print where the partition's report is."""
-    _where(FactoryHome.from_environment(), PartitionKey(contract, horizon))
+def compare(
+    contract: Contract,
+    raw: Annotated[list[Path], typer.Option("--raw", help="Folder of one vendor; give it twice: A, then B.")],
+    declaration_a: Annotated[
+        Path | None, typer.Option("--declaration-a", help="File that declares A, if A has no source.toml.")
+    ] = None,
+    declaration_b: Annotated[
+        Path | None, typer.Option("--declaration-b", help="File that declares B, if B has no source.toml.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two vendors of one contract minute by minute: clock, coverage, prices and volume."""
+    from factory_assets.orchestration.vendor_files import compare_folders
+
+    if len(raw) != 2:
+        raise BadInputError(f"compare takes --raw twice, once a vendor; it was given {len(raw)} times.")
+    home = _ready_home("fast")
+    compared, page = compare_folders(contract, (raw[0], raw[1]), (declaration_a, declaration_b), home)
+    if as_json:
+        sys.stdout.write(compared.to_json())
+        return
+    sides = [{"": name, **{side: said[name] for side, said in compared.sides.items()}} for name in compared.sides["A"]]
+    _print_rows(sides, as_json, f"{contract}: A and B")
+    _print_rows([{"": name, "minutes": count} for name, count in compared.minutes.items()], as_json, "Shared span")
+    _print_rows(compared.differences.round(4).to_dict("records"), as_json, "Prices, B - A")
+    for each in compared.findings:
+        out.print(f"{'! ' if each.grave else '  '}{each.text}", markup=False, highlight=False, soft_wrap=True)
+    out.print(f"page    {page}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def report(
+    contract: Contract,
+    horizon: Annotated[
+        int | None, typer.Option("--horizon", help="Horizon in base bars; without one, the contract's data quality.")
+    ] = None,
+) -> None:
+    """Print where the partition's report is; of a contract alone, where its quality page is."""
+    home = FactoryHome.from_environment()
+    if horizon is None:
+        _where_quality(home, PartitionKey(contract))
+    else:
+        _where(home, PartitionKey(contract, horizon))
 
 
 @app.command()
@@ -355,6 +421,9 @@ def _ready_home(profile: str) -> FactoryHome:
     home = FactoryHome.from_environment()
     if home.root.exists() and not home.root.is_dir():
         raise BadInputError(f"FACTORY_HOME={home.root} is a file; name a folder, or one that may be made.")
+    there = next(path for path in (home.root, *home.root.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK):
+        raise BadInputError(f"FACTORY_HOME={home.root}: {there} is no folder that may be written to; name another.")
     instance_folder(home)
     settings_in_force(profile, home.settings_file)
     return home
@@ -404,7 +473,18 @@ def _where(home: FactoryHome, key: PartitionKey) -> None:
     folder = bundle_folder(home, key)
     out.print(f"report  {page}", highlight=False, soft_wrap=True)
     out.print(f"bundle  {folder}", highlight=False, soft_wrap=True)
+    if (quality := page_path(home, key.of_contract, "quality")).exists():
+        out.print(f"quality {quality}", highlight=False, soft_wrap=True)
     out.print("ui      make ui  (http://127.0.0.1:3000)", highlight=False, soft_wrap=True)
+
+
+def _where_quality(home: FactoryHome, key: PartitionKey) -> None:
+    from factory_assets.orchestration.pages import page_path
+
+    page = page_path(home, key, "quality")
+    if not page.exists():
+        raise BadInputError(f"{key} has no quality page yet; run: factory run --contract {key.contract} --until bars")
+    out.print(f"quality {page}", highlight=False, soft_wrap=True)
 
 
 def _folder(path: Path) -> Path:

@@ -13,13 +13,12 @@ from factory_assets.adapters.invariants import ScalerCase, adapter_invariants, s
 from factory_assets.adapters.scaling import FittedScaler
 from factory_assets.adapters.sequence import build_sequence, window_index, windows_of
 from factory_assets.adapters.sequence_invariants import sequence_invariants
-from factory_assets.adapters.tabular import as_of_rows, build_tabular, column_name
+from factory_assets.adapters.tabular import build_tabular, column_name
 
 __all__ = [
     "FittedScaler",
     "ScalerCase",
     "adapter_invariants",
-    "as_of_rows",
     "build_sequence",
     "build_tabular",
     "column_name",

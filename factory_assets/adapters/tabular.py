@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from factory_assets.market.as_of import as_of_index
 from factory_assets.vocabulary.errors import BadInputError, UnknownNameError
 from factory_assets.vocabulary.frames import from_days, from_us, times_us
 
@@ -16,32 +17,6 @@ _BARS_AT_ONCE = 64
 def column_name(feature: str, minutes: int) -> str:
     """Name of a feature of one timeframe in the tabular row, e.g. ``rsi_14__15min``."""
     return f"{feature}__{minutes}min"
-
-
-def as_of_rows(decision_us: np.ndarray, close_us: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Row of the last bar known at each decision, and how old it is then.
-
-    A bar is known at its close; a bar that closes exactly at the decision is used.
-
-    Parameters
-    ----------
-    decision_us : ndarray of int64, shape (N,)
-        Decision times.
-    close_us : ndarray of int64, shape (B,)
-        Close times of the bars, strictly increasing.
-
-    Returns
-    -------
-    rows : ndarray of int64, shape (N,)
-        Positions in ``close_us``; -1 before the first close.
-    age_us : ndarray of int64, shape (N,)
-        Decision time minus close time, never negative; -1 where there is no bar yet.
-    """
-    rows = np.searchsorted(close_us, decision_us, side="right").astype(np.int64) - 1
-    known = rows >= 0
-    age_us = np.full(len(decision_us), -1, dtype=np.int64)
-    age_us[known] = decision_us[known] - close_us[rows[known]]
-    return rows, age_us
 
 
 def build_tabular(
@@ -82,14 +57,12 @@ def build_tabular(
     names = _pooled_names(features, pool)
     # column-major: each feature is gathered into, and later read from, contiguous memory
     values = np.full((len(decision_us), len(names)), np.nan, dtype=np.float32, order="F")
+    closes_us = [_close_us(features[minutes], minutes) for minutes in pool]
     place = 0
-    for minutes, chosen in pool.items():
-        table = features[minutes]
-        close_us = times_us(table["close_time"], f"features_{minutes}min close_time")
-        _check_times(close_us, f"features_{minutes}min close_time")
-        rows, _ = as_of_rows(decision_us, close_us)
+    for (minutes, chosen), rows in zip(pool.items(), as_of_index(decision_us, closes_us), strict=True):
         known = rows[int(np.searchsorted(rows, 0)) :]
-        _gather(table, chosen, known, into=values[len(values) - len(known) :, place : place + len(chosen)])
+        into = values[len(values) - len(known) :, place : place + len(chosen)]
+        _gather(features[minutes], chosen, known, into=into)
         place += len(chosen)
     frame = pd.DataFrame(values, columns=names, copy=False)
     frame.insert(0, "decision_time", from_us(decision_us))
@@ -121,6 +94,12 @@ def _pooled_names(features: Mapping[int, pd.DataFrame], pool: Mapping[int, Seque
     if not names or repeated:
         raise BadInputError(f"tabular pool: {len(names)} columns, repeated {repeated}; expected each feature once")
     return names
+
+
+def _close_us(table: pd.DataFrame, minutes: int) -> np.ndarray:
+    close_us = times_us(table["close_time"], f"features_{minutes}min close_time")
+    _check_times(close_us, f"features_{minutes}min close_time")
+    return close_us
 
 
 def _check_times(times: np.ndarray, what: str) -> None:

@@ -30,7 +30,7 @@ from factory_assets.vocabulary.hash_chain import is_digest
 from factory_assets.vocabulary.settings import Barriers, LabelSettings, MarketSettings
 from factory_assets.vocabulary.verdict import Scalar
 
-FORMAT = 2
+FORMAT = 3
 MANIFEST = "manifest.json"
 FILE_BYTES_MAX = 512 * 1024 * 1024
 FILES_MAX = 1_000
@@ -231,6 +231,8 @@ def _files_of(release: Release) -> dict[str, bytes]:
         "barriers": asdict(release.barriers),
         "labels": asdict(release.labels),
         "market": asdict(release.market),
+        "has_volume": release.has_volume,
+        "joins_without_overlap": release.joins_without_overlap,
         "sequence": None if release.sequence is None else asdict(release.sequence),
         "profile": release.profile,
         **{name: getattr(release, name) for name in _CONFIG_NUMBERS},
@@ -268,6 +270,8 @@ def _release_of(files: Mapping[str, bytes]) -> Release:
         barriers=_section(Barriers, config.pop("barriers")),
         labels=_section(LabelSettings, config.pop("labels")),
         market=_section(MarketSettings, config.pop("market")),
+        has_volume=config.pop("has_volume"),
+        joins_without_overlap=config.pop("joins_without_overlap"),
         sequence=_sequence(config.pop("sequence")),
         profile=config.pop("profile"),
         **{name: config.pop(name) for name in _CONFIG_NUMBERS},

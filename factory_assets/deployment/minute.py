@@ -28,7 +28,7 @@ class Minute:
     open, high, low, close : float
         Traded prices, points.
     volume : float
-        Contracts.
+        Contracts; NaN from a feed that has none.
     """
 
     expiry: str
@@ -40,13 +40,21 @@ class Minute:
     volume: float
 
     @classmethod
-    def of(cls, bar: "Minute | Mapping[str, Any]") -> "Minute":
+    def of(cls, bar: "Minute | Mapping[str, Any]", *, has_volume: bool = True) -> "Minute":
         """A minute from a mapping with these names (more of them are ignored), or the minute itself.
+
+        Parameters
+        ----------
+        bar : Minute or mapping
+            What the feed handed over.
+        has_volume : bool
+            Whether it has to have a volume; without, ``volume`` is NaN or not named at all.
 
         Raises
         ------
         BadInputError
-            Neither of the two; names missing, or values of another kind, all of them in one message.
+            Neither of the two; names missing, or values of another kind, all of them in one message; a volume where
+            there is none.
         NaiveTimestampError
             ``open_time`` without a time zone.
         """
@@ -55,7 +63,11 @@ class Minute:
                 f"bar: {type(bar).__name__}; expected a Minute or a mapping of {[name.name for name in fields(cls)]} "
                 "(a pandas row: row.to_dict()). Nothing was changed."
             )
-        values = {name.name: bar.get(name.name) for name in fields(cls)} if isinstance(bar, Mapping) else vars(bar)
+        values = (
+            {name.name: bar.get(name.name) for name in fields(cls)} if isinstance(bar, Mapping) else dict(vars(bar))
+        )
+        if not has_volume and values["volume"] is None:
+            values["volume"] = math.nan
         problems = [f"{name} {values[name]!r}" for name in _NUMBERS if not _is_number(values[name])]
         if not isinstance(values["expiry"], str):
             problems.append(f"expiry {values['expiry']!r}")
@@ -69,6 +81,8 @@ class Minute:
             )
         minute = bar if isinstance(bar, Minute) else cls(**values)
         require_zone(minute.open_time, "open_time")
+        if not has_volume and not math.isnan(minute.volume):
+            raise BadInputError(volume_refusal(f"bar of {minute.expiry}: volume {minute.volume:g}"))
         return minute
 
     @property
@@ -80,6 +94,14 @@ class Minute:
 def moment_us(moment: datetime) -> int:
     """Microseconds since 1970 UTC of a timezone-aware moment."""
     return int((moment - _EPOCH) // _MICROSECOND)
+
+
+def volume_refusal(found: str) -> str:
+    """What to say of a volume that a series without volume cannot have."""
+    return (
+        f"{found}; this release was made of a series without volume, and its bars have none either: send volume as "
+        "NaN, or use a release of the series with volume. Nothing was changed."
+    )
 
 
 def require_zone(moment: datetime, what: str) -> None:

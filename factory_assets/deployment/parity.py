@@ -122,7 +122,14 @@ def prove_release(
     if len(before_test) == 0:
         until_text = "val" if until_day is None else day_text(until_day)
         raise BadInputError(f"parity of {release.contract}|{release.horizon}: no minute in or before {until_text}")
-    canonical = build_canonical(before_test, release.instrument, calendar, release.market).bars
+    canonical = build_canonical(
+        before_test,
+        release.instrument,
+        calendar,
+        release.market,
+        has_volume=release.has_volume,
+        joins_without_overlap=release.joins_without_overlap,
+    ).bars
     front_us = times_us(canonical["open_time"])
     from_moment_us = int(front_us[-min(parity_minutes, len(front_us))])
     first = _history_begin(front_us, calendar.sessions, from_moment_us, rows_needed(release))

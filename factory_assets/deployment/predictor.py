@@ -29,13 +29,16 @@ class Predictor:
     when the series rolls. Within one minute, the front month (:attr:`front`) comes last, so that the bad-print rule
     sees what the other months did. The first session it sees only tells which month is the front; predictions begin
     with the second, and are ``warm`` once every look-back is filled (:attr:`sessions_needed`). :meth:`warm_up` takes
-    that history in one go.
+    that history in one go. A release made of a vendor's continuous series takes that series: one month a session, and
+    the first minute of another month is the roll.
 
     Bars that break one of the market's rules (:data:`factory_assets.market.quality.REASONS`) are set aside and counted
     in :attr:`counts`, exactly as in history; calls that make no sense (a naive time, another product, a minute of the
-    past) raise. Neither changes anything else. Three things history knows and a live run cannot: of two different bars
-    for one minute the first is used and the second set aside (history sets aside both); a bar that arrives after its
-    base bar was decided is set aside; and a month that comes before the front within a minute is judged without it.
+    past) raise. Neither changes anything else. A bar without volume (NaN) breaks such a rule, unless the release was
+    made of a series without volume; then a bar with one raises. Three things history knows and a live run cannot: of
+    two different bars for one minute the first is used and the second set aside (history sets aside both); a bar that
+    arrives after its base bar was decided is set aside; and a month that comes before the front within a minute is
+    judged without it.
 
     Parameters
     ----------
@@ -45,7 +48,13 @@ class Predictor:
 
     def __init__(self, release: Release) -> None:
         self.release = release
-        self._series = LiveSeries(release.instrument, release.market, rows_needed(release))
+        self._series = LiveSeries(
+            release.instrument,
+            release.market,
+            rows_needed(release),
+            has_volume=release.has_volume,
+            joins_without_overlap=release.joins_without_overlap,
+        )
         self._decider = Decider(release)
 
     @classmethod
@@ -85,7 +94,8 @@ class Predictor:
         Parameters
         ----------
         bar : Minute or mapping
-            ``expiry``, ``open_time`` (timezone-aware), ``open``, ``high``, ``low``, ``close``, ``volume``.
+            ``expiry``, ``open_time`` (timezone-aware), ``open``, ``high``, ``low``, ``close``, ``volume``; the last NaN
+            or absent for a release of a series without volume.
 
         Returns
         -------
@@ -101,10 +111,10 @@ class Predictor:
         ForeignContractError
             An expiry of another product, or a name that is no outright month.
         BadInputError
-            Fields missing or of another kind; a minute before the last one of its month or of a past session; a roll
-            between months that share no minute.
+            Fields missing or of another kind; a volume given to a release of a series without; a minute before the last
+            one of its month or of a past session; a roll between months that share no minute.
         """
-        minute = Minute.of(bar)
+        minute = Minute.of(bar, has_volume=self.release.has_volume)
         accepted = self._series.judge(minute)
         if accepted is None:
             return None
@@ -149,7 +159,8 @@ class Predictor:
         Parameters
         ----------
         minutes : DataFrame
-            Columns as the fields of :class:`Minute`; any order of rows.
+            Columns as the fields of :class:`Minute`; any order of rows. ``volume`` may be absent for a release of a
+            series without volume.
 
         Raises
         ------

@@ -161,8 +161,13 @@ def refit_verdicts(champion: Release, challenger: Release, latest: BatchRows) ->
 
 def _recipe(champion: Release, challenger: Release) -> Verdict:
     """Everything but scalers and fitted parameters is the champion's, compared part by part."""
-    kept = ("contract", "horizon", "barriers", "labels", "market", "pool", "sequence", "theta", "m0_long", "m0_short")
-    changed = [name for name in (*kept, "study", "profile") if getattr(champion, name) != getattr(challenger, name)]
+    series = ("contract", "horizon", "barriers", "labels", "market", "has_volume", "joins_without_overlap")
+    kept = (*series, "pool", "sequence", "theta")
+    changed = [
+        name
+        for name in (*kept, "m0_long", "m0_short", "study", "profile")
+        if getattr(champion, name) != getattr(challenger, name)
+    ]
     if champion.meta.to_files() != challenger.meta.to_files():
         changed.append("meta")
     if {*champion.members} != {*challenger.members}:

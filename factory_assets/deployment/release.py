@@ -37,7 +37,12 @@ class Release:
     labels : LabelSettings
         Which base bars are decisions (events) and what decides between the two costs.
     market : MarketSettings
-        Roll share and spike limit of the canonical series.
+        Roll rule and spike limit of the canonical series; live rolls by the same rule, which ``open_interest`` cannot.
+    has_volume : bool
+        Whether the bars have volume. Without it no member reads a feature that needs it, and live minutes come with a
+        volume of NaN.
+    joins_without_overlap : bool
+        Whether the bars are a vendor's continuous series, whose months do not overlap and were chosen by the vendor.
     pool : mapping of int to tuple of str
         Timeframe in minutes to its features; together, in this order, the columns every tabular member reads.
     sequence : SequenceInput or None
@@ -65,6 +70,8 @@ class Release:
     barriers: Barriers
     labels: LabelSettings
     market: MarketSettings
+    has_volume: bool
+    joins_without_overlap: bool
     pool: Mapping[int, tuple[str, ...]]
     sequence: SequenceInput | None
     members: Mapping[str, FittedMember]
@@ -89,9 +96,19 @@ class Release:
         if {*self.members} != {*self.meta.base_names}:
             problems.append(f"members {sorted(self.members)}, but a meta-learner of {list(self.meta.base_names)}")
         problems += self._unreadable()
+        specs = registry().specs
+        reading = sorted({name for names in self.reads.values() for name in names if specs[name].reads_volume})
+        if reading and not self.has_volume:
+            problems.append(f"features {reading[:5]} that read volume, but bars that have none")
         if not all(math.isfinite(value) for value in (self.theta, self.m0_long, self.m0_short)) or self.theta < 0:
             problems.append(
                 f"theta {self.theta}, m0 {self.m0_long} and {self.m0_short}: expected finite, theta not negative"
+            )
+        if self.market.roll_rule == "open_interest" and not self.joins_without_overlap:
+            problems.append(
+                "roll rule 'open_interest', which cannot run live: bars tell no open interest, and a predictor that "
+                "rolled otherwise would trade another series. Set [market] roll_rule to 'volume' or 'calendar' in "
+                "factory.toml and run again"
             )
         if self.labels.events not in {"cusum", "all"}:
             problems.append(f"events {self.labels.events!r}, expected 'cusum' or 'all'")

@@ -49,7 +49,8 @@ def replay_file(
         Release bundle.
     bars_path : Path or str
         ``.parquet`` or ``.csv`` with the columns ``expiry``, ``open_time`` (with a time zone), ``open``, ``high``,
-        ``low``, ``close``, ``volume``: all delivery months, in any order.
+        ``low``, ``close``, ``volume``: all delivery months, in any order. ``volume`` may be absent for a release of a
+        series without volume.
     expected_digest : str, optional
         Digest the bundle has to have.
     decide_from : datetime, optional
@@ -80,7 +81,7 @@ def replay_file(
             "releases/CONTRACT/HORIZON/DIGEST, which the command factory report names."
         )
     predictor = Predictor.load(bundle, expected_digest)
-    minutes = read_minutes(Path(bars_path))
+    minutes = read_minutes(Path(bars_path), has_volume=predictor.release.has_volume)
     predictions = []
     # Windows go out one by one: those of a long replay do not fit into memory.
     with nullcontext() if windows_path is None else windows_path.open("xb") as windows:
@@ -128,8 +129,15 @@ def replay_minutes(
     yield from _updates(predictor, at_once)
 
 
-def read_minutes(path: Path) -> pd.DataFrame:
+def read_minutes(path: Path, *, has_volume: bool = True) -> pd.DataFrame:
     """Recorded minutes of a ``.parquet`` or ``.csv`` file.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    has_volume : bool
+        Whether it has to have the column ``volume``; without, an absent one is NaN on every row.
 
     Raises
     ------
@@ -142,6 +150,8 @@ def read_minutes(path: Path) -> pd.DataFrame:
         raise BadInputError(f"bars {path}: expected an existing .parquet or .csv file")
     try:
         frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path, dtype=_TEXTS)
+        if not has_volume and "volume" not in frame.columns:
+            frame = frame.assign(volume=np.nan)
         missing = [name for name in _COLUMNS if name not in frame.columns]
         if missing:
             raise BadInputError(f"bars {path}: columns {missing} missing; expected {list(_COLUMNS)}")

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from factory_assets.deployment.bad_prints import BadPrints
-from factory_assets.deployment.minute import Minute, moment_us
+from factory_assets.deployment.minute import Minute, moment_us, volume_refusal
 from factory_assets.deployment.tape import SessionTape
 from factory_assets.deployment.trailing import TrailingBars
-from factory_assets.market.expiry import delivery_indices, parse_expiry
+from factory_assets.market.expiry import delivery_index_of, delivery_indices, parse_expiry
 from factory_assets.market.ladder import build_ladder
 from factory_assets.market.quality import KEPT, REASONS, MinuteArrays, broken_rules
 from factory_assets.market.rolls import choose_fronts, next_front, roll_ratio
@@ -60,16 +60,30 @@ class LiveSeries:
     instrument : Instrument
         Product of the bars.
     settings : MarketSettings
-        Roll share and bad-print limit.
+        Roll rule and bad-print limit.
     rows_needed : mapping of int to int
         Timeframe in minutes to the finished bars kept of it; base bars among them.
+    has_volume : bool
+        Whether the bars have volume; else it is NaN on every one.
+    joins_without_overlap : bool
+        Whether the bars are a vendor's continuous series: one month a session, changed by the vendor.
     """
 
-    def __init__(self, instrument: Instrument, settings: MarketSettings, rows_needed: Mapping[int, int]) -> None:
+    def __init__(
+        self,
+        instrument: Instrument,
+        settings: MarketSettings,
+        rows_needed: Mapping[int, int],
+        *,
+        has_volume: bool = True,
+        joins_without_overlap: bool = False,
+    ) -> None:
         self.counts: Counter[str] = Counter()
         self.front: str | None = None
         self._instrument = instrument
         self._settings = settings
+        self._has_volume = has_volume
+        self._joins_without_overlap = joins_without_overlap
         self._sessions = SessionCalendar.of(instrument).sessions
         self._bad_prints = BadPrints(instrument, self._sessions, settings.spike_scale_multiple)
         self._bars = {minutes: TrailingBars(instrument.symbol, minutes, rows) for minutes, rows in rows_needed.items()}
@@ -115,7 +129,7 @@ class LiveSeries:
         arrays = MinuteArrays(
             np.zeros(1, dtype=np.int64), np.array([open_us]), prices, np.array([float(minute.volume)])
         )
-        reason = int(broken_rules(arrays, self._instrument, self._sessions)[0])
+        reason = int(broken_rules(arrays, self._instrument, self._sessions, has_volume=self._has_volume)[0])
         if reason != KEPT:
             self._set_aside(REASONS[reason])
             return None
@@ -160,6 +174,8 @@ class LiveSeries:
 
     def take_history(self, minutes: pd.DataFrame) -> None:
         """Let many minutes enter, in order of time and later months first; no decision is made on the way."""
+        if not self._has_volume:
+            minutes = _without_volume(minutes)
         missing = [name for name in _COLUMNS if name not in minutes.columns]
         if missing:
             raise BadInputError(f"history of {self._instrument.symbol}: columns {missing} missing; expected {_COLUMNS}")
@@ -174,7 +190,8 @@ class LiveSeries:
         names = minutes["expiry"].astype(str).to_numpy(dtype=object)[order]
         prices = np.vstack([minutes[name].to_numpy(dtype=np.float64)[order] for name in _COLUMNS[2:6]])
         volume = minutes["volume"].to_numpy(dtype=np.float64)[order]
-        reasons = broken_rules(MinuteArrays(delivery, open_us, prices, volume), self._instrument, self._sessions)
+        arrays = MinuteArrays(delivery, open_us, prices, volume)
+        reasons = broken_rules(arrays, self._instrument, self._sessions, has_volume=self._has_volume)
         session = self._sessions.locate(open_us)
         rows = zip(names, open_us.tolist(), *prices.tolist(), volume.tolist(), strict=True)
         for row, reason, number in zip(rows, reasons.tolist(), session.tolist(), strict=True):
@@ -212,12 +229,18 @@ class LiveSeries:
                 self._set_aside(AFTER_DECISION)
                 return None
             tape.check_room(minute.expiry)
+            if self._joins_without_overlap and last_us < 0:
+                raise BadInputError(
+                    f"bar of {minute.expiry} in a session of {sorted(tape.volumes())}: this release was made of a "
+                    "continuous series, which holds one month a session. Send that month alone, or use a release made "
+                    "of every month's files. Nothing was changed."
+                )
         if self._bad_prints.suspects(minute, open_us):
             # History keeps a bad print among the bars the next one is measured against.
             self._bad_prints.remember(minute, open_us)
             self._set_aside("spike")
             return None
-        return Accepted(minute, open_us, session, None if same else self._opening(session))
+        return Accepted(minute, open_us, session, None if same else self._opening(session, minute))
 
     def _repeated(self, tape: SessionTape, minute: Minute, open_us: int, last_us: int) -> None:
         equal = tape.month(minute.expiry).holds(open_us, minute)
@@ -243,14 +266,16 @@ class LiveSeries:
                 f"it ({self._instrument.symbol}{self._instrument.delivery_months[0]}7). Nothing was changed."
             )
 
-    def _opening(self, session: int) -> _Opening:
-        """Front month and factor of a new session, from the volumes of the one before."""
+    def _opening(self, session: int, minute: Minute) -> _Opening:
+        """Front month and factor of a new session, from what traded in the one before."""
         tape = self._tape
         if tape is None:
             return _Opening(front=None, ratio=self._ratio)
         volumes, front = tape.volumes(), self.front
         if front is None:
             front = self._first_front(tape)
+        if self._joins_without_overlap:
+            return self._vendors_opening(tape, front, minute)
         day = int(self._sessions.trade_day[session])
         choice = next_front(
             front,
@@ -258,18 +283,33 @@ class LiveSeries:
             previous_day=tape.trade_day,
             trade_day=day,
             instrument=self._instrument,
-            roll_volume_share=self._settings.roll_volume_share,
+            settings=self._settings,
         )
         if not choice.rolled:
             return _Opening(front=front, ratio=self._ratio)
         joined, _, _ = roll_ratio(tape.closes(front), tape.closes(choice.expiry))
         return _Opening(front=choice.expiry, ratio=self._ratio * joined)
 
+    def _vendors_opening(self, tape: SessionTape, front: str, minute: Minute) -> _Opening:
+        """The vendor's month of a new session; a change joins its first open to the last close before."""
+        if minute.expiry == front:
+            return _Opening(front=front, ratio=self._ratio)
+        if delivery_index_of(minute.expiry, tape.trade_day) <= delivery_index_of(front, tape.trade_day):
+            raise BadInputError(
+                f"bar of {minute.expiry} after sessions of {front}: a continuous series never goes back to an earlier "
+                "month. Nothing was changed."
+            )
+        last_close = float(tape.closes(front)["close"].iloc[-1])
+        return _Opening(front=minute.expiry, ratio=self._ratio * (last_close / minute.open))
+
     def _first_front(self, tape: SessionTape) -> str:
         volume = pd.DataFrame(
             {"trade_day": tape.trade_day, "expiry": list(tape.volumes()), "volume": list(tape.volumes().values())}
         )
-        return str(choose_fronts(volume, self._instrument, self._settings.roll_volume_share)["expiry"].iloc[0])
+        chosen = choose_fronts(
+            volume, self._instrument, self._settings, joins_without_overlap=self._joins_without_overlap
+        )
+        return str(chosen["expiry"].iloc[0])
 
     def _open_session(self, accepted: Accepted) -> None:
         if self._tape is not None:
@@ -308,6 +348,15 @@ class LiveSeries:
         if self._tape is None:
             raise BadInputError("no minute has been taken yet")
         return self._tape
+
+
+def _without_volume(minutes: pd.DataFrame) -> pd.DataFrame:
+    """History of a feed without volume: the column may be absent, and holds no number."""
+    if "volume" not in minutes.columns:
+        return minutes.assign(volume=np.nan)
+    if given := int(minutes["volume"].notna().sum()):
+        raise BadInputError(volume_refusal(f"history: {given} of {len(minutes)} minutes have a volume"))
+    return minutes
 
 
 def _closed_since(session: Sessions, minutes: int, bars: TrailingBars, until_us: int) -> bool:

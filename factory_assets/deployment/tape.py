@@ -46,7 +46,7 @@ class MonthTape:
         at = int(np.searchsorted(self.open_us, open_us))
         if at == self._count or self._open_us[at] != open_us:
             return None
-        return bool((self._values[:, at] == _row(minute)).all())
+        return bool(np.array_equal(self._values[:, at], _row(minute), equal_nan=True))
 
     def append(self, open_us: int, minute: Minute) -> None:
         """Add a minute later than all held."""

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from factory_assets.features.kernels import FLOOR_SHARE, beyond_tie, log_ratio, moves, ratio, session_numbers
+from factory_assets.features.spec import VOLUME_COLUMN
 from factory_assets.indicators import rolling_mean_std, true_range, wilder_atr
 from factory_assets.market.sessions import SessionCalendar, Sessions
 from factory_assets.vocabulary.errors import BadInputError, ForeignContractError, UnknownNameError
@@ -40,7 +41,7 @@ class Bars:
     open, high, low, close : ndarray of float64
         Adjusted prices, points.
     volume : ndarray of float64
-        Contracts.
+        Contracts; NaN on every row of a series without volume.
     traded_close : ndarray of float64
         Close as traded, points.
     calendar : Sessions or None
@@ -67,8 +68,8 @@ class Bars:
         Raises
         ------
         BadInputError
-            Missing columns, rows out of order, non-finite or non-positive prices, an unknown timeframe; every
-            problem in one message.
+            Missing columns, rows out of order, non-finite or non-positive prices, volume on some rows only, an unknown
+            timeframe; every problem in one message.
         ForeignContractError
             More than one contract.
         NaiveTimestampError
@@ -112,6 +113,11 @@ class Bars:
         """The same bars with some arrays exchanged; what was derived from them is computed anew."""
         own = {f.name: getattr(self, f.name) for f in fields(self)}
         return Bars(**{**own, "calendar": self.sessions, **arrays})
+
+    @cached_property
+    def has_volume(self) -> bool:
+        """Whether the series has volume: a vendor that records none leaves every row NaN."""
+        return len(self) == 0 or not bool(np.isnan(self.volume).all())
 
     @cached_property
     def sessions(self) -> Sessions:
@@ -244,11 +250,20 @@ def _problems(open_us: np.ndarray, close_us: np.ndarray, numbers: dict[str, np.n
     empty = np.flatnonzero(close_us <= open_us)
     if len(empty):
         problems.append(f"close_time is not after open_time at row {empty[0]}")
+    missing = np.isnan(numbers[VOLUME_COLUMN])
+    if missing.any() and not missing.all():
+        problems.append(
+            f"volume is missing (NaN) in {int(missing.sum())} of {len(missing)} bars, first at row "
+            f"{int(np.argmax(missing))}; a series has volume on every bar or on none. Quarantine the minutes without "
+            'volume, or declare volume = "none" in source.toml'
+        )
     for name, values in numbers.items():
-        bad = ~np.isfinite(values) | (values < 0.0 if name == "volume" else values <= 0.0)
+        bad = ~np.isfinite(values) | (values < 0.0 if name == VOLUME_COLUMN else values <= 0.0)
+        if name == VOLUME_COLUMN:
+            bad &= ~missing
         if bad.any():
             row = int(np.argmax(bad))
-            limit = "finite and >= 0" if name == "volume" else "finite and > 0"
+            limit = "finite and >= 0" if name == VOLUME_COLUMN else "finite and > 0"
             problems.append(
                 f"{name} has {int(bad.sum())} values that are not {limit}, first {values[row]} at row {row}"
             )

@@ -14,6 +14,7 @@ from factory_assets.features.compute import evaluate
 from factory_assets.features.examination import Examination, Finding
 from factory_assets.features.registry import registry
 from factory_assets.features.spec import SESSION_MINUTES_MAX, FeatureSpec
+from factory_assets.features.volume_use import volume_use_verdict
 from factory_assets.vocabulary.errors import BadInputError
 from factory_assets.vocabulary.frames import times_us
 from factory_assets.vocabulary.verdict import Verdict
@@ -40,7 +41,8 @@ def certify(
     Every feature is recomputed around every cut from exactly its declared look-back: with the bars after the cut gone
     and with them replaced by wild ones (bit-identical up to the cut), against the value from all history and under
     rescaled prices (within the declared tolerance). One perturbation covers the whole partition. Leaking controls go
-    through the same procedure and have to be caught.
+    through the same procedure and have to be caught. In a series without volume the features that read it are masked:
+    that they are is certified, and nothing else is said of them.
 
     Parameters
     ----------
@@ -63,13 +65,13 @@ def certify(
     -------
     list of Verdict
         ``truncation_invariant``, ``future_perturbation_invariant``, ``lookback_honoured``, ``scale_invariant``,
-        ``finite_after_warmup``, ``no_constant_feature``, ``no_duplicate_features``, ``positive_controls_caught``;
-        all blocking.
+        ``finite_after_warmup``, ``no_constant_feature``, ``no_duplicate_features``, ``volume_use_declared``,
+        ``positive_controls_caught``; all blocking.
 
     Raises
     ------
     BadInputError
-        Bad bars, values of other bars, or too few cut points.
+        Bad bars, values of other bars, too few cut points, or nothing but features that these bars mask.
 
     References
     ----------
@@ -84,14 +86,21 @@ def certify(
     families = [f for f in registry().families if {s.name for s in f.specs} & {s.name for s in specs}]
     history = _history(arrays, values, specs) or evaluate(arrays, families, [spec.name for spec in specs])
     rng = np.random.default_rng(seed)
-    lookback = max(spec.lookback_bars(arrays.minutes) for spec in specs)
+    shown = [spec for spec in specs if arrays.has_volume or not spec.reads_volume]
+    if not shown:
+        raise BadInputError(
+            f"certificate of {[spec.name for spec in specs][:_NAMES_SHOWN]}: all of them read volume and these bars "
+            "have none; name features that do not"
+        )
+    lookback = max(spec.lookback_bars(arrays.minutes) for spec in shown)
     cuts = choose_cuts(arrays, cut_points, lookback, rng)
-    examination = Examination(bars=arrays, families=families, specs=specs, history=history)
+    examination = Examination(bars=arrays, families=families, specs=shown, history=history)
     found = examination.at_cuts(cuts, rng)
     whole = examination.whole_partition(int(cuts[len(cuts) // 2]), rng)
     return [
-        *_causality_verdicts(found, whole, specs, len(cuts)),
-        *_health_verdicts(arrays, specs, history),
+        *_causality_verdicts(found, whole, shown, len(cuts)),
+        *_health_verdicts(arrays, shown, history),
+        volume_use_verdict(arrays, families, specs, history, rng),
         _controls_verdict(arrays, cuts, rng),
     ]
 
@@ -189,7 +198,7 @@ def _health_verdicts(bars: Bars, specs: Sequence[FeatureSpec], history: Mapping[
         wrong = int(np.sum(~np.isfinite(settled))) + int(np.sum(np.isinf(values)))
         if wrong:
             bad[spec.name] = wrong
-        if len(settled) >= needed:
+        if len(settled) >= needed and np.isfinite(settled).any():
             judged.append(spec)
             if float(np.nanmin(settled)) == float(np.nanmax(settled)):
                 constant.add(spec.name)

@@ -30,13 +30,15 @@ def compute(bars: pd.DataFrame, names: Sequence[str] | None = None, *, minutes: 
     Returns
     -------
     DataFrame
-        ``close_time``, ``trade_date``, then one float64 column a feature; NaN only while a feature warms up.
+        ``close_time``, ``trade_date``, then one float64 column a feature; NaN only while a feature warms up, and on
+        every row of features that read volume (:attr:`FeatureSpec.reads_volume`) where no bar has a volume (all NaN:
+        the vendor records none).
 
     Raises
     ------
     BadInputError
-        Missing columns, rows out of order, prices that are not finite and positive, bars outside their session,
-        ``names`` that is one text.
+        Missing columns, rows out of order, prices that are not finite and positive, volume on some bars only, bars
+        outside their session, ``names`` that is one text.
     ForeignContractError
         Bars of two contracts.
     NaiveTimestampError
@@ -57,12 +59,18 @@ def compute(bars: pd.DataFrame, names: Sequence[str] | None = None, *, minutes: 
 
 
 def evaluate(bars: Bars, families: Sequence[FeatureFamily], names: Sequence[str]) -> dict[str, np.ndarray]:
-    """Values of the named features, each float64 of shape (N,), running only the families that have one of them."""
+    """Values of the named features, each float64 of shape (N,), running only the families that have one of them.
+
+    Features that read volume are NaN on every row of a series without volume, whatever their formula makes of NaN.
+    """
     if len(bars) == 0:
         return {name: np.zeros(0) for name in names}
-    wanted = set(names)
     found: dict[str, np.ndarray] = {}
+    if not bars.has_volume:
+        masked = {spec.name for each in families for spec in each.specs if spec.reads_volume}
+        found = {name: np.full(len(bars), np.nan) for name in names if name in masked}
+    wanted = set(names) - set(found)
     for each in families:
         if wanted.intersection(spec.name for spec in each.specs):
-            found.update(each.evaluate(bars))
+            found = {**each.evaluate(bars), **found}
     return {name: found[name] for name in names}

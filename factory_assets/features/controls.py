@@ -22,9 +22,10 @@ def centred_mean(bars: Bars) -> np.ndarray:
 
 
 def global_z_score(bars: Bars) -> np.ndarray:
-    """Volume standardised with the mean and deviation of all bars, later ones included."""
-    spread = bars.volume.std()
-    return (bars.volume - bars.volume.mean()) / (spread if spread > 0.0 else 1.0)
+    """Range / close standardised with the mean and deviation of all bars, later ones included."""
+    size = bars.range / bars.close
+    spread = size.std()
+    return (size - size.mean()) / (spread if spread > 0.0 else 1.0)
 
 
 def negative_shift(bars: Bars) -> np.ndarray:

@@ -133,12 +133,16 @@ class Examination:
 
 
 def perturbed(bars: Bars, kept: int, rng: np.random.Generator) -> Bars:
-    """The same bars with prices and volumes from row ``kept`` on replaced by wild, still positive values."""
+    """The same bars with prices and volumes from row ``kept`` on replaced by wild, still positive values.
+
+    A series without volume stays without.
+    """
     later = len(bars) - kept
     factor = np.ones(len(bars))
     factor[kept:] = np.exp(rng.standard_normal(later))
     volume = bars.volume.copy()
-    volume[kept:] = rng.integers(0, 1_000_000, later)
+    if bars.has_volume:
+        volume[kept:] = rng.integers(0, 1_000_000, later)
     high, low = bars.high * factor, bars.low * factor
     high[kept:] *= 1.0 + rng.random(later)
     return bars.replaced(

@@ -98,7 +98,7 @@ def order_flow(bars: Bars) -> tuple[np.ndarray, ...]:
 
     flow_imbalance: bought - sold over 20 bars / volume. vpin: |bought - sold| over 50 bars / volume (a proxy: bars of
     time instead of equal volume). signed_volume_autocorrelation: correlation over 60 bars of volume / trailing median,
-    signed by the move, with its previous value. Each 0 without volume or without variation.
+    signed by the move, with its previous value. Each 0 where nothing was traded or nothing varies.
 
     References
     ----------

@@ -1,9 +1,12 @@
-"""Candidate pools: which columns of which timeframe an adapter may choose from."""
+"""Candidate pools: which columns of which timeframe an adapter may choose from.
+
+The one place where features leave a partition's columns: in a series without volume those that read it.
+"""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from factory_assets.features.registry import catalogue
+from factory_assets.features.registry import catalogue, registry
 from factory_assets.vocabulary.errors import BadInputError, ConfigurationError
 from factory_assets.vocabulary.timeframes import BASE_MINUTES, TIMEFRAMES_MINUTES, features_name
 
@@ -31,6 +34,7 @@ MULTI_TIMEFRAME: tuple[str, ...] = (
     "volume_ratio_20",
     "flow_imbalance_20",
 )
+# Two of them read volume; what a series without it lends still has to be this many.
 MULTI_TIMEFRAME_COLUMNS_MIN = 14
 
 
@@ -39,7 +43,20 @@ def column_name(feature: str, minutes: int) -> str:
     return f"{feature}__{minutes}min"
 
 
-def tabular_pool(primary_minutes: int, other_minutes: Sequence[int]) -> Mapping[int, tuple[str, ...]]:
+def without_volume(names: Sequence[str]) -> tuple[str, ...]:
+    """The features that do not read volume, in the same order: what a series without volume has a value of.
+
+    Raises
+    ------
+    UnknownNameError
+        A feature the catalogue does not have, or one named twice.
+    """
+    return tuple(spec.name for spec in registry().select(names) if not spec.reads_volume)
+
+
+def tabular_pool(
+    primary_minutes: int, other_minutes: Sequence[int], *, has_volume: bool = True
+) -> Mapping[int, tuple[str, ...]]:
     """Features of each timeframe that make the ``tabular`` pool, by timeframe in minutes, ascending.
 
     The primary timeframe lends everything, every other one :data:`MULTI_TIMEFRAME`. What the clock alone says is the
@@ -51,6 +68,8 @@ def tabular_pool(primary_minutes: int, other_minutes: Sequence[int]) -> Mapping[
         Timeframe whose whole catalogue enters.
     other_minutes : sequence of int
         Timeframes that lend the multi-timeframe columns.
+    has_volume : bool
+        Whether the series has volume. Without it, features that read volume are no candidates on any timeframe.
 
     Returns
     -------
@@ -73,30 +92,36 @@ def tabular_pool(primary_minutes: int, other_minutes: Sequence[int]) -> Mapping[
         raise BadInputError(
             f"tabular pool of timeframes {frames}: each may be named once (ladder: {TIMEFRAMES_MINUTES})"
         )
-    specs = catalogue()
+    specs = [spec for spec in catalogue() if has_volume or not spec.reads_volume]
+    lent = MULTI_TIMEFRAME if has_volume else without_volume(MULTI_TIMEFRAME)
     calendar = tuple(spec.name for spec in specs if spec.group == CALENDAR_GROUP)
     priced = tuple(spec.name for spec in specs if spec.group != CALENDAR_GROUP)
-    unknown = sorted(set(MULTI_TIMEFRAME) - set(priced))
-    if unknown or len(set(MULTI_TIMEFRAME)) < MULTI_TIMEFRAME_COLUMNS_MIN:
+    unknown = sorted(set(lent) - set(priced))
+    if unknown or len(set(lent)) < MULTI_TIMEFRAME_COLUMNS_MIN:
         raise ConfigurationError(
-            f"multi-timeframe columns: {len(MULTI_TIMEFRAME)} names, unknown {unknown}; expected at least "
+            f"multi-timeframe columns: {len(lent)} names, unknown {unknown}; expected at least "
             f"{MULTI_TIMEFRAME_COLUMNS_MIN} of the catalogue's"
         )
     pool: dict[int, tuple[str, ...]] = {BASE_MINUTES: calendar}
     for minutes in frames:
-        own = priced if minutes == primary_minutes else MULTI_TIMEFRAME
+        own = priced if minutes == primary_minutes else lent
         pool[minutes] = (*own, *pool.get(minutes, ()))
-    expected = len(priced) + len(calendar) + len(MULTI_TIMEFRAME) * len(other_minutes)
+    expected = len(priced) + len(calendar) + len(lent) * len(other_minutes)
     size = sum(len(names) for names in pool.values())
     if size != expected or any(len(set(names)) < len(names) for names in pool.values()):
         raise ConfigurationError(f"tabular pool of {frames}: {size} columns, expected {expected} different ones")
     return MappingProxyType(dict(sorted(pool.items())))
 
 
-def sequence_pool() -> tuple[str, ...]:
-    """Features of a base bar that make one row of a sequence window, in catalogue order: all of them.
+def sequence_pool(*, has_volume: bool = True) -> tuple[str, ...]:
+    """Features of a base bar that make one row of a sequence window, in catalogue order: all the series has.
 
     Windows hold one timeframe; the clock's features enter like any other, since a window spans hours and nights. Names
     are those of ``features_5min``, without a timeframe behind them.
+
+    Parameters
+    ----------
+    has_volume : bool
+        Whether the series has volume. Without it, features that read volume are left out.
     """
-    return tuple(spec.name for spec in catalogue())
+    return tuple(spec.name for spec in catalogue() if has_volume or not spec.reads_volume)

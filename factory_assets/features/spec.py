@@ -5,6 +5,7 @@ from dataclasses import dataclass
 SCALINGS = ("robust", "minmax", "none")
 # A CME session lasts 23 hours at most (17:00-16:00 Chicago).
 SESSION_MINUTES_MAX = 1380
+VOLUME_COLUMN = "volume"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +45,8 @@ class FeatureSpec:
     group : str
         Group of the catalogue (``returns``, ``volatility``, ...).
     inputs : tuple of str
-        Columns of the bars it reads. Prices are adjusted (traded x adjustment_ratio) except in group ``traded``.
+        Columns of the bars it reads. Prices are adjusted (traded x adjustment_ratio) except in group ``traded``. With
+        ``volume`` among them the feature is masked (NaN on every row) in a series without volume.
     formula : str
         What is computed, from the docstring of the function behind it.
     source : str
@@ -71,6 +73,11 @@ class FeatureSpec:
     lookback: Span
     warmup: Span
     tolerance: float
+
+    @property
+    def reads_volume(self) -> bool:
+        """Whether the value depends on contract counts, as declared by ``inputs`` and proven on every partition."""
+        return VOLUME_COLUMN in self.inputs
 
     @property
     def scale_invariant(self) -> bool:

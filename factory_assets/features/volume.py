@@ -82,7 +82,7 @@ def flow(bars: Bars) -> tuple[np.ndarray, ...]:
 
     obv_slope: volume signed by the close's move, over 20 bars, / volume. chaikin_flow: volume x (2 x close location
     - 1) over 20 bars / volume. mfi: 100 x rising / (rising + falling) typical price x volume over 14 bars (TA-Lib's MFI
-    with ties within 1e-9 counted as neither). Without volume 0, 0 and 50.
+    with ties within 1e-9 counted as neither). Where nothing was traded 0, 0 and 50.
 
     References
     ----------

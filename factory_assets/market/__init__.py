@@ -6,7 +6,10 @@ the invariants of all of them. Does not: anything that predicts (:mod:`factory_a
 from values to values.
 """
 
+from factory_assets.market.adjustment import adjusted_prices, traded_prices
 from factory_assets.market.canonical import Canonical, build_canonical
+from factory_assets.market.coverage import session_coverage
+from factory_assets.market.gaps import Gaps, find_gaps
 from factory_assets.market.invariants import canonical_invariants, ladder_invariants
 from factory_assets.market.ladder import build_ladder
 from factory_assets.market.readers import RawRead, detect, read_file, read_folder
@@ -17,19 +20,24 @@ from factory_assets.market.synthetic import simulate, write_world
 __all__ = [
     "Canonical",
     "FrontChoice",
+    "Gaps",
     "RawRead",
     "SessionCalendar",
     "Sessions",
+    "adjusted_prices",
     "build_canonical",
     "build_ladder",
     "canonical_invariants",
     "choose_fronts",
     "detect",
+    "find_gaps",
     "ladder_invariants",
     "next_front",
     "read_file",
     "read_folder",
     "roll_ratio",
+    "session_coverage",
     "simulate",
+    "traded_prices",
     "write_world",
 ]

@@ -12,19 +12,17 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from factory_assets.market.expiry import delivery_indices
+from factory_assets.market.adjustment import adjustment_differences, adjustment_ratios
 from factory_assets.market.quality import KEPT, REASONS, MinuteArrays, broken_rules, duplicates, spikes
-from factory_assets.market.rolls import choose_fronts, roll_ratio
+from factory_assets.market.raw_rows import PRICES, RawRows, sorted_rows
+from factory_assets.market.roll_map import roll_map
+from factory_assets.market.rolls import choose_fronts
 from factory_assets.market.sessions import SessionCalendar, Sessions
 from factory_assets.vocabulary.errors import BadInputError
 from factory_assets.vocabulary.frames import from_days, from_us, times_us
 from factory_assets.vocabulary.instruments import Instrument
 from factory_assets.vocabulary.settings import MarketSettings
-from factory_assets.vocabulary.timeframes import DAY_US, MINUTE_US
-
-_DAYS_MAX = 1 << 16
-_PRICES = ("open", "high", "low", "close")
-_COLUMNS = ("source_file", "expiry", "open_time", *_PRICES, "volume")
+from factory_assets.vocabulary.timeframes import MINUTE_US
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +40,7 @@ class Canonical:
     counts : mapping of str to int or float
         ``raw_rows`` = ``exact_duplicates`` + ``quarantined`` + ``other_expiry_rows`` + ``canonical_rows``, besides
         ``quarantined_<reason>``, ``kept_expiry_rows``, ``kept_expiry_quarantined``, ``quarantined_share`` (of the raw
-        rows of expiries that were ever front), ``sessions``, ``rolls``.
+        rows of expiries that were ever front, exact copies aside), ``sessions``, ``rolls``, ``rolls_without_overlap``.
     """
 
     bars: pd.DataFrame
@@ -52,7 +50,14 @@ class Canonical:
 
 
 def build_canonical(
-    raw: pd.DataFrame, instrument: Instrument, calendar: SessionCalendar, settings: MarketSettings
+    raw: pd.DataFrame,
+    instrument: Instrument,
+    calendar: SessionCalendar,
+    settings: MarketSettings,
+    *,
+    open_interest: pd.DataFrame | None = None,
+    joins_without_overlap: bool = False,
+    has_volume: bool = True,
 ) -> Canonical:
     """Validate raw minutes, choose the front month of each session and chain the months together.
 
@@ -68,7 +73,15 @@ def build_canonical(
     calendar : SessionCalendar
         Sessions of the product.
     settings : MarketSettings
-        Roll share and spike limit.
+        Roll rule and spike limit.
+    open_interest : DataFrame, optional
+        Per ``schemas.OPEN_INTEREST``; what the roll rule ``open_interest`` goes by, the other rules do not read it.
+    joins_without_overlap : bool
+        The rows are a vendor's continuous series: the months do not overlap, the vendor chose them, and they are
+        joined at the last close and the first open (:mod:`factory_assets.market.roll_map`).
+    has_volume : bool
+        Whether the source was declared to have volume. Without, every volume is NaN, and a spike has the other months
+        alone to speak for it.
 
     Returns
     -------
@@ -82,118 +95,109 @@ def build_canonical(
     NaiveTimestampError
         ``open_time`` carries no time zone.
     """
-    order, minutes, names = _sorted(raw, instrument)
+    rows = sorted_rows(raw, instrument)
+    minutes = rows.minutes
     # All sessions of the calendar, so that a corrupt time is a row to quarantine and not a range to fail on.
     sessions = calendar.sessions
-    exact, reason = _judged(minutes, instrument, sessions, settings)
+    exact, reason = _judged(minutes, instrument, sessions, settings, has_volume=has_volume)
     valid = (reason == KEPT) & ~exact
-    session = sessions.locate(minutes.open_us)
     if not valid.any():
         raise BadInputError(
             f"{instrument.symbol}: none of {len(raw)} raw rows is valid ({_tally(reason)}). Check time zone, bar label "
             "and columns in source.toml."
         )
-    volume = pd.DataFrame({"trade_day": sessions.trade_day[session], "expiry": names, "volume": minutes.volume})[valid]
-    fronts = choose_fronts(volume, instrument, settings.roll_volume_share)
-    front_of_session = pd.Series(fronts["expiry"].to_numpy(), index=fronts["trade_day"].to_numpy())
-    rows = np.flatnonzero(valid)
-    front = front_of_session.loc[sessions.trade_day[session[rows]]].to_numpy()
-    kept = rows[names[rows] == front]
-    kept = kept[np.argsort(minutes.open_us[kept], kind="stable")]
-    rolls = _rolls(fronts, minutes, names, session, sessions, rows)
-    bars = _bars(minutes, names, sessions.trade_day[session], kept, rolls)
-    quarantine = _quarantine(raw, order, reason)
-    counts = _counts(raw, names, exact, reason, fronts, kept, rolls)
+    trade_day = sessions.trade_day[sessions.locate(minutes.open_us)]
+    fronts = choose_fronts(
+        _traded(rows, valid, trade_day),
+        instrument,
+        settings,
+        open_interest=open_interest,
+        joins_without_overlap=joins_without_overlap,
+    )
+    kept = _kept(rows, fronts, trade_day, valid)
+    rolls = roll_map(
+        fronts,
+        minutes,
+        rows.names[rows.expiry],
+        trade_day,
+        np.flatnonzero(valid),
+        joins_without_overlap=joins_without_overlap,
+    )
+    bars = _bars(rows, trade_day, kept, rolls)
+    quarantine = _quarantine(raw, rows.order, reason)
+    counts = _counts(rows, exact, reason, fronts, kept, rolls)
     return Canonical(bars=bars, quarantine=quarantine, rolls=rolls, counts=counts)
 
 
-def _sorted(raw: pd.DataFrame, instrument: Instrument) -> tuple[np.ndarray, MinuteArrays, np.ndarray]:
-    """Raw rows in one order that their values alone decide; the positions, the arrays, the expiry names."""
-    missing = [name for name in _COLUMNS if name not in raw.columns]
-    if missing or len(raw) == 0:
-        raise BadInputError(
-            f"{instrument.symbol}: raw minutes have {len(raw)} rows and lack columns {missing}; expected at least one "
-            f"row with {list(_COLUMNS)}"
-        )
-    open_us = times_us(raw["open_time"], "raw open_time")
-    timeless = int((open_us == np.iinfo(np.int64).min).sum())
-    if timeless:
-        raise BadInputError(f"{instrument.symbol}: {timeless} raw rows have no open_time. Correct the raw files.")
-    # A corrupt time far off the calendar is quarantined later; here it only must not overflow.
-    days = np.clip(open_us // DAY_US, 0, _DAYS_MAX).astype(np.int32)
-    delivery = delivery_indices(raw["expiry"], days)
-    prices = np.vstack([raw[name].to_numpy(dtype=np.float64) for name in _PRICES])
-    volume = raw["volume"].to_numpy(dtype=np.float64)
-    files = pd.factorize(raw["source_file"], sort=True)[0]
-    copies = (raw["source_row"].to_numpy(),) if "source_row" in raw.columns else ()
-    order = np.lexsort((*copies, files, volume, *prices[::-1], open_us, delivery))
-    minutes = MinuteArrays(delivery, open_us, prices, volume).take(order)
-    return order, minutes, raw["expiry"].astype(str).to_numpy(dtype=object)[order]
-
-
 def _judged(
-    minutes: MinuteArrays, instrument: Instrument, sessions: Sessions, settings: MarketSettings
+    minutes: MinuteArrays, instrument: Instrument, sessions: Sessions, settings: MarketSettings, *, has_volume: bool
 ) -> tuple[np.ndarray, np.ndarray]:
     """Which rows are exact copies, and the rule each other row breaks (int8 index into REASONS, or KEPT)."""
     exact, conflicting = duplicates(minutes)
-    reason = np.where(exact, KEPT, broken_rules(minutes, instrument, sessions)).astype(np.int8)
+    reason = broken_rules(minutes, instrument, sessions, has_volume=has_volume)
+    reason[exact] = KEPT
     reason[conflicting] = REASONS.index("conflicting_duplicate")
-    rows = np.flatnonzero((reason == KEPT) & ~exact)
-    valid = minutes.take(rows)
+    good = (reason == KEPT) & ~exact
+    valid = minutes if good.all() else minutes.take(np.flatnonzero(good))
     found = spikes(valid, sessions.locate(valid.open_us), instrument, settings.spike_scale_multiple)
-    reason[rows[found]] = REASONS.index("spike")
+    reason[np.flatnonzero(good)[found]] = REASONS.index("spike")
     return exact, reason
 
 
-def _rolls(
-    fronts: pd.DataFrame,
-    minutes: MinuteArrays,
-    names: np.ndarray,
-    session: np.ndarray,
-    sessions: Sessions,
-    rows: np.ndarray,
-) -> pd.DataFrame:
-    """Roll map: ratio and difference over the minutes both months traded in the session before."""
-    records = []
-    days = fronts["trade_day"].to_numpy()
-    day_of_row = sessions.trade_day[session[rows]]
-    for position in np.flatnonzero(fronts["rolled"].to_numpy()):
-        change = fronts.iloc[position]
-        before = rows[day_of_row == days[position - 1]]
-        sides = []
-        for expiry in (change["from_expiry"], change["expiry"]):
-            side = before[names[before] == expiry]
-            sides.append(pd.DataFrame({"open_time": from_us(minutes.open_us[side]), "close": minutes.prices[3][side]}))
-        ratio, difference, paired = roll_ratio(*sides)
-        joined = (change["from_expiry"], change["expiry"], ratio, difference, paired, change["reason"])
-        records.append((days[position], *joined))
-    columns = ["trade_date", "from_expiry", "to_expiry", "ratio", "difference", "paired_minutes", "reason"]
-    rolls = pd.DataFrame(records, columns=columns)
-    rolls["trade_date"] = from_days(rolls["trade_date"].to_numpy(dtype=np.int64))
-    types = {"ratio": np.float64, "difference": np.float64, "paired_minutes": np.int64}
-    text = dict.fromkeys(("from_expiry", "to_expiry", "reason"), "category")
-    return rolls.astype(types | text)
-
-
-def _bars(
-    minutes: MinuteArrays, names: np.ndarray, trade_day: np.ndarray, kept: np.ndarray, rolls: pd.DataFrame
-) -> pd.DataFrame:
-    """Canonical rows; the ratio of a bar is the product of all rolls up to its session, from the first expiry on."""
-    days = trade_day[kept]
-    roll_days = np.asarray(rolls["trade_date"], dtype="datetime64[D]").astype(np.int64)
-    chain = np.concatenate([[1.0], np.cumprod(rolls["ratio"].to_numpy())])
-    open_us = minutes.open_us[kept]
+def _traded(rows: RawRows, valid: np.ndarray, trade_day: np.ndarray) -> pd.DataFrame:
+    """Contracts and minutes of each session and expiry: one row for each pair that has a valid bar."""
+    kept = np.flatnonzero(valid)
+    first_day = int(trade_day[kept].min())
+    pair = (trade_day[kept].astype(np.int64) - first_day) * len(rows.names) + rows.expiry[kept]
+    inverse, pairs = pd.factorize(pair)
     return pd.DataFrame(
         {
-            "expiry": pd.Categorical(names[kept]),
+            "trade_day": pairs // len(rows.names) + first_day,
+            "expiry": rows.names[pairs % len(rows.names)],
+            "volume": np.bincount(inverse, weights=rows.minutes.volume[kept], minlength=len(pairs)),
+            "minutes": np.bincount(inverse, minlength=len(pairs)),
+        }
+    ).sort_values(["trade_day", "expiry"], ignore_index=True)
+
+
+def _kept(rows: RawRows, fronts: pd.DataFrame, trade_day: np.ndarray, valid: np.ndarray) -> np.ndarray:
+    """Valid rows of each session's front, in time order."""
+    place = {name: code for code, name in enumerate(rows.names)}
+    days = fronts["trade_day"].to_numpy(dtype=np.int64)
+    front = np.full(int(days[-1] - days[0]) + 1, -1, dtype=np.int32)
+    front[days - days[0]] = [place[str(name)] for name in fronts["expiry"]]
+    good = np.flatnonzero(valid)
+    kept = good[front[trade_day[good] - days[0]] == rows.expiry[good]]
+    open_us = rows.minutes.open_us[kept]
+    # Months follow each other, so their rows in the series do: nothing is left to sort.
+    return kept if bool((open_us[1:] > open_us[:-1]).all()) else kept[np.argsort(open_us, kind="stable")]
+
+
+def _bars(rows: RawRows, trade_day: np.ndarray, kept: np.ndarray, rolls: pd.DataFrame) -> pd.DataFrame:
+    """Canonical rows; the adjustments of a bar chain all rolls up to its session, from the first expiry on."""
+    days, minutes = trade_day[kept], rows.minutes
+    open_us = minutes.open_us[kept]
+    used, codes = _compact(rows.expiry[kept], len(rows.names))
+    return pd.DataFrame(
+        {
+            "expiry": pd.Categorical.from_codes(codes, rows.names[used]),
             "open_time": from_us(open_us),
             "close_time": from_us(open_us + MINUTE_US),
             "trade_date": from_days(days),
-            **{name: minutes.prices[position][kept] for position, name in enumerate(_PRICES)},
+            **{name: minutes.prices[side][kept] for side, name in enumerate(PRICES)},
             "volume": minutes.volume[kept],
-            "adjustment_ratio": chain[np.searchsorted(roll_days, days, side="right")],
+            "adjustment_ratio": adjustment_ratios(days, rolls),
+            "adjustment_difference": adjustment_differences(days, rolls),
         }
     )
+
+
+def _compact(codes: np.ndarray, names: int) -> tuple[np.ndarray, np.ndarray]:
+    """Codes that occur, increasing, and every code as its place among them."""
+    used = np.flatnonzero(np.bincount(codes, minlength=names))
+    place = np.zeros(names, dtype=np.int32)
+    place[used] = np.arange(len(used))
+    return used, place[codes]
 
 
 def _quarantine(raw: pd.DataFrame, order: np.ndarray, reason: np.ndarray) -> pd.DataFrame:
@@ -205,7 +209,7 @@ def _quarantine(raw: pd.DataFrame, order: np.ndarray, reason: np.ndarray) -> pd.
     frame.insert(1, "source_row", row.astype(np.int64))
     frame["open_time"] = from_us(times_us(raw["open_time"].iloc[positions]))
     frame["reason"] = pd.Categorical.from_codes(reason, list(REASONS)).remove_unused_categories()
-    for name in (*_PRICES, "volume"):
+    for name in (*PRICES, "volume"):
         frame[name] = raw[name].to_numpy(dtype=np.float64)[positions]
     for name in ("source_file", "expiry"):
         frame[name] = pd.Categorical(frame[name].astype(str))
@@ -214,18 +218,17 @@ def _quarantine(raw: pd.DataFrame, order: np.ndarray, reason: np.ndarray) -> pd.
 
 
 def _counts(
-    raw: pd.DataFrame,
-    names: np.ndarray,
+    rows: RawRows,
     exact: np.ndarray,
     reason: np.ndarray,
     fronts: pd.DataFrame,
     kept: np.ndarray,
     rolls: pd.DataFrame,
 ) -> dict[str, int | float]:
-    of_kept_expiry = pd.Series(names).isin(set(fronts["expiry"])).to_numpy()
+    of_kept_expiry = np.isin(rows.names, fronts["expiry"].to_numpy(dtype=object))[rows.expiry] & ~exact
     refused = reason != KEPT
     counts: dict[str, int | float] = {
-        "raw_rows": len(raw),
+        "raw_rows": len(rows),
         "exact_duplicates": int(exact.sum()),
         "quarantined": int(refused.sum()),
         "other_expiry_rows": int((~exact & ~refused).sum() - len(kept)),
@@ -235,10 +238,11 @@ def _counts(
         "quarantined_share": float((of_kept_expiry & refused).sum() / max(1, of_kept_expiry.sum())),
         "sessions": len(fronts),
         "rolls": len(rolls),
+        "rolls_without_overlap": int((rolls["paired_minutes"] == 0).sum()),
     }
     counts |= {f"quarantined_{name}": int((reason == code).sum()) for code, name in enumerate(REASONS)}
     accounted = counts["exact_duplicates"] + counts["quarantined"] + counts["other_expiry_rows"] + len(kept)
-    assert accounted == len(raw), f"{len(raw)} raw rows, {accounted} accounted for"
+    assert accounted == len(rows), f"{len(rows)} raw rows, {accounted} accounted for"
     return counts
 
 

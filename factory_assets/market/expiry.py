@@ -24,7 +24,9 @@ from factory_assets.vocabulary.instruments import Instrument
 
 MONTH_CODES = "FGHJKMNQUVXZ"
 _EPOCH = date(1970, 1, 1)
-_PATTERN = re.compile(rf"(?P<root>[A-Z0-9]{{1,6}}?)(?P<month>[{MONTH_CODES}])(?P<year>\d{{4}}|\d{{1,2}})")
+_PATTERN = re.compile(
+    rf"(?P<root>[A-Z0-9]{{1,6}}?)(?P<month>[{MONTH_CODES}])(?P<year>(?:19|20)[0-9]{{2}}|[0-9]{{1,2}})"
+)
 
 
 @dataclass(frozen=True)
@@ -111,13 +113,19 @@ def delivery_indices(expiries: pd.Series, days: np.ndarray) -> np.ndarray:
     bad = [str(name) for name, parts in zip(names, parsed, strict=True) if parts is None]
     if bad or (codes < 0).any():
         raise BadInputError(f"expiries {bad or [None]}: expected names as MGCG3 (product, month code, year)")
-    months = np.asarray(days, dtype="datetime64[D]").astype("datetime64[M]").astype(np.int64) + 12 * 1970
-    pairs, inverse = np.unique(codes.astype(np.int64) * 100_000 + months, return_inverse=True)
+    if len(codes) == 0:
+        return np.empty(0, dtype=np.int64)
+    first_day = int(np.min(days))
+    span = np.arange(first_day, int(np.max(days)) + 1).astype("datetime64[D]").astype("datetime64[M]").astype(np.int64)
+    month = np.take(span - span[0], np.asarray(days) - first_day)
+    # Few pairs of a name and a month of trading occur, and each is resolved once.
+    months = int(span[-1] - span[0]) + 1
+    inverse, pairs = pd.factorize(codes * months + month)
     resolved = np.empty(len(pairs), dtype=np.int64)
     for position, pair in enumerate(pairs):
-        parts, traded = parsed[int(pair) // 100_000], int(pair) % 100_000
+        parts, traded = parsed[int(pair) // months], int(span[0]) + int(pair) % months
         assert parts is not None
-        resolved[position] = parts.delivery_index(traded // 12, traded % 12 + 1)
+        resolved[position] = parts.delivery_index(1970 + traded // 12, traded % 12 + 1)
     return resolved[inverse]
 
 

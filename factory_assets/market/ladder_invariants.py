@@ -80,7 +80,7 @@ def _equals_minutes(minutes: pd.DataFrame, ladder: Mapping[int, pd.DataFrame]) -
         for name in _COMPARED:
             a, b = found[name].to_numpy(dtype=np.float64), expected[name].to_numpy(dtype=np.float64)
             # Sums may round differently by the order of adding; every other column is a value that was there.
-            same = np.isclose(a, b, rtol=1e-12, atol=0.0) if name == "volume" else a == b
+            same = np.isclose(a, b, rtol=1e-12, atol=0.0, equal_nan=True) if name == "volume" else a == b
             unequal[name] = int((~same).sum())
         problems += [f"{timeframe} min: {count} rows differ in {name}" for name, count in unequal.items() if count]
     return Verdict(
@@ -100,14 +100,16 @@ def _regrouped(minutes: pd.DataFrame, timeframe: int) -> pd.DataFrame:
         high=("high", "max"),
         low=("low", "min"),
         close=("close", "last"),
-        volume=("volume", "sum"),
         minutes=("open", "size"),
         adjustment_ratio=("adjustment_ratio", "first"),
         first_expiry=("expiry", "first"),
         last_expiry=("expiry", "last"),
         wall_open=("wall_open", "first"),
         wall_close=("wall_close", "first"),
-    ).reset_index()
+    )
+    # without a minimum, pandas' sum of no volume at all is 0
+    bars["volume"] = grouped["volume"].sum(min_count=1)
+    bars = bars.reset_index()
     start = bars["wall_open"] + bars["minute"] * pd.Timedelta(minutes=timeframe)
     bars["open_time"] = start
     bars["close_time"] = np.minimum(start + pd.Timedelta(minutes=timeframe), bars["wall_close"])
@@ -148,12 +150,16 @@ def _known_at_close(minutes: pd.DataFrame, ladder: Mapping[int, pd.DataFrame], s
 
 
 def _conserved(minutes: pd.DataFrame, ladder: Mapping[int, pd.DataFrame]) -> Verdict:
-    expected = minutes.groupby("trade_date").agg(volume=("volume", "sum"), minutes=("volume", "size"))
+    sessions = minutes.groupby("trade_date")["volume"]
+    expected = pd.DataFrame({"volume": sessions.sum(min_count=1), "minutes": sessions.size()})
+    unknown = int(minutes["volume"].isna().sum())
     problems = []
+    if 0 < unknown < len(minutes):
+        problems.append(f"{unknown} of {len(minutes)} minutes have no volume; expected it on all of them or on none")
     for timeframe, frame in sorted(ladder.items()):
         dates = pd.DatetimeIndex(frame["trade_date"]).as_unit("ns")
-        found = frame[["volume", "minutes"]].groupby(dates).sum().reindex(expected.index)
-        lost = ~np.isclose(found["volume"], expected["volume"], rtol=1e-12, atol=0.0)
+        found = frame[["volume", "minutes"]].groupby(dates).sum(min_count=1).reindex(expected.index)
+        lost = ~np.isclose(found["volume"], expected["volume"], rtol=1e-12, atol=0.0, equal_nan=True)
         lost |= (found["minutes"] != expected["minutes"]).to_numpy()
         extra = len(dates.unique().difference(expected.index))
         if lost.any() or extra:
@@ -166,8 +172,9 @@ def _conserved(minutes: pd.DataFrame, ladder: Mapping[int, pd.DataFrame]) -> Ver
         passed=not problems,
         summary="; ".join(problems)
         if problems
-        else f"{len(expected)} sessions hold the same volume and minutes on {len(ladder)} timeframes",
-        details={"sessions": len(expected), "contracts": float(expected["volume"].sum())},
+        else f"{len(expected)} sessions hold the same {'minutes, and no volume,' if unknown else 'volume and minutes'} "
+        f"on {len(ladder)} timeframes",
+        details={"sessions": len(expected), "contracts": float(expected["volume"].sum()), "has_volume": not unknown},
     )
 
 

@@ -8,8 +8,8 @@ putting the series together (:mod:`factory_assets.market.canonical`).
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
+from factory_assets.market.quality_kernels import copies, first_broken, unsupported_leaps
 from factory_assets.market.sessions import Sessions
 from factory_assets.vocabulary.instruments import Instrument
 from factory_assets.vocabulary.timeframes import MINUTE_US
@@ -25,6 +25,7 @@ REASONS: tuple[str, ...] = (
     "outside_session",
     "spike",
 )
+"""Names of the rules; a bar that breaks several is quarantined under the first of them."""
 SPIKE_WINDOW_BARS = 120
 SPIKE_WARMUP_BARS = 20
 SPIKE_SCALE_MIN_TICKS = 4.0
@@ -35,6 +36,9 @@ SPIKE_STALE_MINUTES = 30
 _TICK_TOLERANCE_TICKS = 1e-6
 
 KEPT = -1
+# The kernel numbers the rules it asks from 1, in this order.
+_ASKED = ("not_finite", "not_positive", "off_tick", "ohlc_order", "bad_volume", "off_minute", "outside_session")
+_CODE_OF_RULE = np.array([KEPT, *map(REASONS.index, _ASKED)], dtype=np.int8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,20 +87,12 @@ def duplicates(minutes: MinuteArrays) -> tuple[np.ndarray, np.ndarray]:
         Another row of the same expiry and minute has other values: nothing says which is true, so all are
         quarantined (but for exact copies, which are dropped).
     """
-    n = len(minutes)
-    same_key = np.zeros(n, dtype=bool)
-    same_key[1:] = (np.diff(minutes.delivery) == 0) & (np.diff(minutes.open_us) == 0)
-    values = np.vstack([minutes.prices, minutes.volume])
-    equal = np.zeros(n, dtype=bool)
-    now, before = values[:, 1:], values[:, :-1]
-    equal[1:] = ((now == before) | (np.isnan(now) & np.isnan(before))).all(axis=0)
-    exact = same_key & equal
-    group = np.cumsum(~same_key)
-    differs = np.bincount(group[same_key & ~equal], minlength=n + 1) > 0
-    return exact, differs[group] & ~exact
+    return copies(minutes.delivery, minutes.open_us, minutes.prices, minutes.volume)
 
 
-def broken_rules(minutes: MinuteArrays, instrument: Instrument, sessions: Sessions) -> np.ndarray:
+def broken_rules(
+    minutes: MinuteArrays, instrument: Instrument, sessions: Sessions, *, has_volume: bool = True
+) -> np.ndarray:
     """First rule each bar breaks on its own, int8 shape (N,): an index into :data:`REASONS`, or :data:`KEPT`.
 
     The rules need nothing but the bar itself, so they hold alike in history and live.
@@ -109,26 +105,21 @@ def broken_rules(minutes: MinuteArrays, instrument: Instrument, sessions: Sessio
         Gives the tick size.
     sessions : Sessions
         Sessions covering the rows.
+    has_volume : bool
+        Whether the source has volume, which then has to be finite and not negative; if it was declared to have none,
+        a bar's volume has to be NaN.
     """
-    prices, volume = minutes.prices, minutes.volume
-    open_, high, low, close = prices
-    finite = np.isfinite(prices).all(axis=0)
-    with np.errstate(invalid="ignore"):
-        ticks = prices / instrument.tick_size
-        off_tick = (np.abs(ticks - np.rint(ticks)) > _TICK_TOLERANCE_TICKS).any(axis=0)
-        broken = {
-            "not_finite": ~finite,
-            "not_positive": (prices <= 0).any(axis=0),
-            "off_tick": off_tick,
-            "ohlc_order": (low > np.minimum(open_, close)) | (high < np.maximum(open_, close)),
-            "bad_volume": ~(np.isfinite(volume) & (volume >= 0)),
-            "off_minute": minutes.open_us % MINUTE_US != 0,
-            "outside_session": sessions.locate(minutes.open_us) < 0,
-        }
-    reason = np.full(len(minutes), KEPT, dtype=np.int8)
-    for name, mask in broken.items():
-        reason[mask & (reason == KEPT)] = REASONS.index(name)
-    return reason
+    number = first_broken(
+        minutes.open_us,
+        minutes.prices,
+        minutes.volume,
+        sessions.locate(minutes.open_us) >= 0,
+        instrument.tick_size,
+        _TICK_TOLERANCE_TICKS,
+        MINUTE_US,
+        has_volume,
+    )
+    return _CODE_OF_RULE[number]
 
 
 def spikes(minutes: MinuteArrays, session: np.ndarray, instrument: Instrument, scale_multiple: float) -> np.ndarray:
@@ -139,7 +130,7 @@ def spikes(minutes: MinuteArrays, session: np.ndarray, instrument: Instrument, s
     least four ticks. Two bars, so that the return from a bad print is not taken for another one. News moves pass that
     test too (gold did on 2021-01-18, 2021-08-09 and 2022-11-23), so a candidate is a spike only if it stands alone: in
     the same minute no other expiry moved half as far the same way, and its volume is below three times the median of
-    the last 120 bars.
+    the last 120 bars (at least one contract). A series without volume has the other expiries alone to speak for it.
 
     Whether the price comes back in the next minute is *not* asked: that would let tomorrow's bar decide whether today's
     is used, and live could not do the same. All three bars lie in one session and within 30 minutes, so the first two
@@ -157,41 +148,17 @@ def spikes(minutes: MinuteArrays, session: np.ndarray, instrument: Instrument, s
     scale_multiple : float
         Limit in robust scales. The verdict on a bar is known at the bar's close.
     """
-    n = len(minutes)
-    if n < 3:
-        return np.zeros(n, dtype=bool)
-    _, high, low, close = minutes.prices
-    follows = np.zeros(n, dtype=bool)
-    follows[1:] = np.diff(minutes.delivery) == 0
-    before = np.concatenate([close[:1], close[:-1]])
-    true_range = np.where(follows, np.maximum(high, before) - np.minimum(low, before), high - low)
-    scale = _median_before(true_range, minutes.delivery, follows)
-    limit = scale_multiple * np.maximum(scale, SPIKE_SCALE_MIN_TICKS * instrument.tick_size)
-    inner = follows[2:] & follows[1:-1] & (session[2:] == session[:-2])
-    inner &= minutes.open_us[2:] - minutes.open_us[:-2] <= SPIKE_STALE_MINUTES * MINUTE_US
-    above, below = np.zeros(n), np.zeros(n)
-    above[2:] = np.where(inner, high[2:] - np.maximum(high[1:-1], high[:-2]), 0.0)
-    below[2:] = np.where(inner, np.minimum(low[1:-1], low[:-2]) - low[2:], 0.0)
-    rising, falling = np.where(follows, high - before, 0.0), np.where(follows, before - low, 0.0)
-    candidates = np.flatnonzero((above > limit) | (below > limit))
-    found = np.zeros(n, dtype=bool)
-    if len(candidates) == 0:
-        return found
-    usual_volume = _median_before(minutes.volume, minutes.delivery, follows)
-    by_time = np.argsort(minutes.open_us, kind="stable")
-    ordered_us = minutes.open_us[by_time]
-    for row in candidates:
-        start, stop = np.searchsorted(ordered_us, [minutes.open_us[row], minutes.open_us[row] + 1])
-        others = by_time[start:stop]
-        others = others[others != row]
-        moves, size = (rising, above[row]) if above[row] >= below[row] else (falling, below[row])
-        moved_along = bool((moves[others] >= SPIKE_SUPPORT_SHARE * size).any())
-        found[row] = not moved_along and minutes.volume[row] < SPIKE_SUPPORT_VOLUME * usual_volume[row]
-    return found
-
-
-def _median_before(values: np.ndarray, delivery: np.ndarray, follows: np.ndarray) -> np.ndarray:
-    """Median of the same expiry's last 120 values before each row; NaN with fewer than 20."""
-    windows = pd.Series(values).groupby(delivery, sort=False).rolling(SPIKE_WINDOW_BARS, SPIKE_WARMUP_BARS)
-    until = windows.median().to_numpy()
-    return np.where(follows, np.concatenate([[np.nan], until[:-1]]), np.nan)
+    return unsupported_leaps(
+        minutes.delivery,
+        minutes.open_us,
+        minutes.prices,
+        minutes.volume,
+        session,
+        SPIKE_STALE_MINUTES * MINUTE_US,
+        SPIKE_WINDOW_BARS,
+        SPIKE_WARMUP_BARS,
+        scale_multiple,
+        SPIKE_SCALE_MIN_TICKS * instrument.tick_size,
+        SPIKE_SUPPORT_SHARE,
+        SPIKE_SUPPORT_VOLUME,
+    )

@@ -28,6 +28,7 @@ SESSION_OPEN = time(17)
 REGULAR_CLOSE = time(16)
 FLAT_TIME = time(15, 10)
 FLAT_BEFORE_CLOSE_MINUTES = 15
+REGULAR_MINUTES = 23 * 60
 
 # Fixed, so that the sessions of a date never depend on the day the program runs.
 _FIRST_DAY = date(2000, 1, 3)
@@ -35,6 +36,7 @@ _LAST_DAY = date(2049, 12, 30)
 # A simulated future trades equity index hours.
 _CORRECTIONS_OF = {"simulated": "equity_index"}
 _EPOCH = date(1970, 1, 1)
+_FRIDAY = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,6 +168,40 @@ class SessionCalendar:
         first = _EPOCH + timedelta(days=first_day - pad_days)
         return self.between(first, _EPOCH + timedelta(days=last_day + 1 + pad_days))
 
+    def notes(self, sessions: Sessions) -> list[str]:
+        """What makes each session no regular one, with the row of the table that says so; empty text if it is one.
+
+        A regular session lasts 23 hours and has a session on the weekday before and on the weekday after it. The
+        schedule is published ahead, so a note is known before its session.
+
+        Examples
+        --------
+        >>> from datetime import date
+        >>> from factory_assets.vocabulary.instruments import instrument
+        >>> calendar = SessionCalendar.of(instrument("MGC"))
+        >>> calendar.notes(calendar.between(date(2022, 11, 23), date(2022, 11, 24)))
+        ['', 'closes 13:30 Chicago (correction table, metals 2022-11-24)']
+        """
+        table = _CORRECTIONS_OF.get(self.asset_class, self.asset_class)
+        corrected = {(r.trade_date - _EPOCH).days for r in SESSION_CORRECTIONS if r.asset_class == table}
+        known = set(self.sessions.trade_day.tolist())
+        first, last = self.sessions.trade_day[[0, -1]].tolist()
+        found = []
+        for day, open_us, close_us in zip(
+            sessions.trade_day.tolist(), sessions.open_us.tolist(), sessions.close_us.tolist(), strict=True
+        ):
+            text = ""
+            around = [_weekday_beside(day, step) for step in (-1, 1)]
+            missing = [other for other in around if first <= other <= last and other not in known]
+            if close_us - open_us < REGULAR_MINUTES * MINUTE_US:
+                close = datetime.fromtimestamp(close_us // 1_000_000, tz=ZoneInfo(CHICAGO))
+                row = f"correction table, {table} {_date(day)}" if day in corrected else f"calendar {self.name}"
+                text = f"closes {close:%H:%M} Chicago ({row})"
+            elif missing:
+                text = f"beside {_date(missing[0])}, a weekday without a session (calendar {self.name})"
+            found.append(text)
+        return found
+
 
 @cache
 def _calendar(name: str, asset_class: str) -> SessionCalendar:
@@ -205,6 +241,18 @@ def _corrected(
     ordered = sorted(rows)
     spans = np.array([rows[day] for day in ordered], dtype=np.int64)
     return np.array(ordered, dtype=np.int32), spans[:, 0].copy(), spans[:, 1].copy()
+
+
+def _weekday_beside(day: int, step: int) -> int:
+    """The weekday before (``step`` -1) or after (+1) a day, days since 1970."""
+    other = _date(day) + timedelta(days=step)
+    while other.weekday() > _FRIDAY:
+        other += timedelta(days=step)
+    return (other - _EPOCH).days
+
+
+def _date(day: int) -> date:
+    return _EPOCH + timedelta(days=day)
 
 
 def _instant_us(day: date, wall: time) -> int:

@@ -12,8 +12,16 @@ MEANINGS: MappingProxyType[str, str] = MappingProxyType(
         "sessions_and_ticks": "Every minute lies in a session by Chicago wall clock, and every price on a tick.",
         "rows_accounted": "Every raw row is a bar, a quarantined row, a copy, or of another delivery month.",
         "quarantine_ceiling": "The quarantined share of the kept months stays under the ceiling of the settings.",
+        "quarantine_reasons_recomputed": "Exactly the rows that break a rule are quarantined, under its name.",
         "rolls_forward_only": "The series never returns to an earlier month; adjusted prices make no jump at a roll.",
         "no_foreign_contract": "Every delivery month belongs to the partition's contract.",
+        "gaps_hold_no_bar": "Each listed gap lies in one session, is empty, and ends at a bar or the session's edge.",
+        "gap_limits_recomputed": "Of 40 waits exactly those above their percentile are listed, recomputed.",
+        "gap_explanations_recomputed": "Other months traded in exactly the gaps that say so, by a join on raw minutes; "
+        "the calendar explains only the hour before an early close and after a holiday's open.",
+        "coverage_accounts_for_bars": "Every bar, with a trade or of volume 0, is counted in its session by Chicago wall clock.",
+        "session_shares_steady": "No session's share of traded minutes falls far below those before it; warns.",
+        "schedule_is_traded": "Some month trades near every scheduled open and close, or the calendar is wrong; warns.",
         "ladder_equals_minutes": "Every bar of every timeframe equals its minutes, recomputed with pandas.",
         "known_at_close": "Every bar's close_time is scheduled, lies after its last minute, and ends with the session.",
         "volume_conserved": "Each timeframe holds all the volume of the minutes.",
@@ -25,6 +33,8 @@ MEANINGS: MappingProxyType[str, str] = MappingProxyType(
         "finite_after_warmup": "No missing and no infinite value after a feature's warm-up.",
         "no_constant_feature": "Every feature moves.",
         "no_duplicate_features": "No two features correlate above 0.999 on these bars.",
+        "volume_use_declared": "Features that read volume say so, change with it and are masked without; no other "
+        "feature changes.",
         "positive_controls_caught": "Features that do look ahead are caught by the same examination.",
         # study
         "study_frozen": "The sessions the study was opened with are still there; without one, none ever was opened.",

@@ -301,7 +301,7 @@ def _publish(
         "verdicts": tuple(product.verdicts),
         "code_version": code_version(),
         "settings_digest": work.settings.digest,
-        "meta": {**meta, **product.meta},
+        "meta": {**meta, **work.provenance, **product.meta},
     }
     if output.schema is None:
         if isinstance(product.content, pd.DataFrame):

@@ -18,12 +18,13 @@ import pandas as pd
 from factory_assets.market.sessions import SessionCalendar, Sessions
 from factory_assets.orchestration.declared_settings import DeclaredSettings
 from factory_assets.orchestration.outputs import ATTEMPT, CATALOGUE, Output
+from factory_assets.orchestration.provenance import carried_on
 from factory_assets.orchestration.resources import FactoryResource
 from factory_assets.orchestration.study_artifact import short_history_in, study_in
 from factory_assets.reports.figure import Figure
 from factory_assets.splits.short_history import ShortHistory
 from factory_assets.splits.study import Study
-from factory_assets.storage import InputRef, Loaded, LoadedFiles
+from factory_assets.storage import InputRef, Loaded, LoadedFiles, Manifest
 from factory_assets.vocabulary.errors import FactoryError, LineageConflictError
 from factory_assets.vocabulary.frames import to_frame
 from factory_assets.vocabulary.home import FactoryHome
@@ -97,6 +98,7 @@ class Materialization:
         self._settings_sections = frozenset(settings_sections)
         self._attempts: dict[str, tuple[str, str]] = {}
         self.refs: list[InputRef] = []
+        self._figures_read: list[Mapping[str, Scalar]] = []
 
     @cached_property
     def settings(self) -> DeclaredSettings:
@@ -183,8 +185,19 @@ class Materialization:
 
     def verdicts_of(self, name: str) -> tuple[Verdict, ...]:
         """Verdicts recorded with an upstream output."""
-        manifest = self.factory.store.manifest(name, self._declared(name).group, self._key_of(name))
-        return tuple(manifest.verdicts)
+        return tuple(self._manifest_of(name).verdicts)
+
+    def meta_of(self, name: str) -> Mapping[str, Scalar]:
+        """Further figures recorded with an upstream output."""
+        return self._manifest_of(name).meta
+
+    @property
+    def provenance(self) -> Mapping[str, str]:
+        """Vendor, conventions and raw files of everything that was read so far."""
+        return carried_on(self._figures_read)
+
+    def _manifest_of(self, name: str) -> Manifest:
+        return self.factory.store.manifest(name, self._declared(name).group, self._key_of(name))
 
     def _take(self, name: str, loaded: Loaded | LoadedFiles) -> None:
         """Record a read; outputs of one body have to come from one attempt, or a kill in between has mixed them."""
@@ -197,6 +210,7 @@ class Materialization:
                 f"({first or 'unknown'}; {attempt or 'unknown'}). Materialize {body} again."
             )
         self.refs.append(loaded.ref)
+        self._figures_read.append(loaded.manifest.meta)
 
     def _key_of(self, name: str) -> PartitionKey:
         return self.key if CATALOGUE[name].by_horizon else self.key.of_contract

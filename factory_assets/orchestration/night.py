@@ -10,6 +10,7 @@ from factory_assets.deployment.release_registry import ReleaseRecord, ReleaseReg
 from factory_assets.orchestration.materialization import Materialization
 from factory_assets.orchestration.outputs import CATALOGUE
 from factory_assets.orchestration.releases import released_folder
+from factory_assets.orchestration.series_volume import has_volume
 from factory_assets.storage import Store
 from factory_assets.vocabulary.errors import BadInputError, MissingPartitionError
 from factory_assets.vocabulary.home import FactoryHome
@@ -107,7 +108,20 @@ def _last_day(store: Store, key: PartitionKey) -> int:
 
 
 def features_read_by(part: Materialization, release: Release) -> dict[int, pd.DataFrame]:
-    """The feature tables a release's members read, by timeframe; all history."""
+    """The feature tables a release's members read, by timeframe; all history.
+
+    Raises
+    ------
+    BadInputError
+        The series had volume when the release was made and has none now, or the reverse.
+    """
+    now = has_volume(part, features_name(BASE_MINUTES))
+    if now != release.has_volume:
+        raise BadInputError(
+            f"{part.key}: the release was made of a series with{'' if release.has_volume else 'out'} volume, the "
+            f"series now is one with{'' if now else 'out'}: its members read other columns. Take the raw files and the "
+            "declaration back (volume in source.toml), or make and promote a release of this series."
+        )
     return {
         minutes: part.read(features_name(minutes), columns=["close_time", *names])
         for minutes, names in release.reads.items()

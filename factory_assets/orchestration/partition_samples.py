@@ -13,6 +13,7 @@ from factory_assets.features import catalogue
 from factory_assets.features.pools import sequence_pool, tabular_pool
 from factory_assets.labels import normalised
 from factory_assets.orchestration.materialization import Materialization
+from factory_assets.orchestration.series_volume import has_volume
 from factory_assets.splits import sample_roles
 from factory_assets.vocabulary.container import TimeSeriesDataContainer
 from factory_assets.vocabulary.errors import BadInputError, UnknownNameError
@@ -113,9 +114,9 @@ def _development(
     settings = part.settings.adapters
     if adapter == "tabular":
         data = container_of(part.read(TABULAR.name), sample, weights)
-        return data, _kinds(settings, data.feature_names)
+        return data, _kinds(settings, data.feature_names, in_series=has_volume(part, TABULAR.name))
     if adapter == "sequence":
-        names = sequence_pool()
+        names = sequence_pool(has_volume=has_volume(part, SEQUENCE.name))
         rows = part.read(features_name(BASE_MINUTES), columns=["close_time", *names], until_day=part.study.val_last_day)
         data = sequence_container(
             part.read(SEQUENCE.name), rows, sample, weights, names, window_bars=settings.sequence_window_bars
@@ -125,10 +126,11 @@ def _development(
     raise UnknownNameError(f"adapter {adapter!r}: samples can be read of {sorted(ADAPTER_READS)}")
 
 
-def _kinds(settings: AdapterSettings, names: tuple[str, ...]) -> tuple[str, ...]:
+def _kinds(settings: AdapterSettings, names: tuple[str, ...], *, in_series: bool = True) -> tuple[str, ...]:
     """Scaling kind of each tabular column; the table has to be the one these settings make."""
     scaling = {spec.name: spec.scaling for spec in catalogue()}
-    pool = tabular_pool(settings.tabular_primary_minutes, settings.tabular_other_minutes)
+    minutes = (settings.tabular_primary_minutes, settings.tabular_other_minutes)
+    pool = tabular_pool(*minutes, has_volume=in_series)
     kind_of = {column_name(name, minutes): scaling[name] for minutes, chosen in pool.items() for name in chosen}
     if tuple(kind_of) != names:
         strange = [name for name in names if name not in kind_of]

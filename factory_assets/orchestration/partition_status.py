@@ -11,6 +11,7 @@ from factory_assets.orchestration.freshness import AssetState, Reason, partition
 from factory_assets.orchestration.inspect_store import open_store
 from factory_assets.orchestration.instance import instance_folder
 from factory_assets.orchestration.releases import PartitionReleases, partition_releases
+from factory_assets.orchestration.series_volume import HAS_VOLUME
 from factory_assets.splits.study import day_text
 from factory_assets.vocabulary.errors import IntegrityError
 from factory_assets.vocabulary.home import FactoryHome
@@ -41,7 +42,8 @@ def status_rows(
     list of dict
         ``partition``; the names of its ``fresh``, ``stale``, ``other_code`` (stale for no other reason than the code),
         ``blocked``, ``missing`` and ``damaged`` outputs; ``reasons`` (cause, where it lies, what, and the outputs that
-        have it); ``data_until`` (last session in its tables); ``champion``, ``champion_since``, ``challenger``,
+        have it); ``data_until`` (last session in its tables); ``has_volume`` (whether its series has volume, None if
+        nothing says so yet); ``champion``, ``champion_since``, ``challenger``,
         ``challenger_data_end``; ``last_run`` (``state``, ``ended``, ``run_id``) or None.
 
     Raises
@@ -77,11 +79,15 @@ def short_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 def reason_lines(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """A line a cause and detail of each partition, with where it lies and how many outputs were made of that.
 
+    Contracts whose series has no volume are named too: their volume features are masked.
+
     Other code is one line for all of them.
     """
     for row in rows:
         if row["damaged"]:
             yield f"{row['partition']}: damaged: {', '.join(row['damaged'])}"
+        if row["has_volume"] is False and PartitionKey.parse(row["partition"]).horizon is None:
+            yield f"{row['partition']}: the series has no volume; features that read it are masked"
         places: dict[tuple[str, str], list[str]] = {}
         concerned: dict[tuple[str, str], set[str]] = {}
         for reason in row["reasons"]:
@@ -126,6 +132,7 @@ def _row(home: FactoryHome, key: PartitionKey, states: Sequence[AssetState]) -> 
         "damaged": [*by_state["damaged"], *damaged],
         "reasons": _reasons(states),
         "data_until": _data_until(states),
+        "has_volume": _has_volume(states),
         "champion": releases.champion,
         "champion_since": releases.champion_since,
         "challenger": releases.challenger,
@@ -149,6 +156,12 @@ def _reasons(states: Sequence[AssetState]) -> list[dict[str, Any]]:
 def _data_until(states: Sequence[AssetState]) -> str | None:
     days = [s.manifest.sessions[-1][0] for s in states if s.manifest is not None and s.manifest.sessions]
     return day_text(max(days)) if days else None
+
+
+def _has_volume(states: Sequence[AssetState]) -> bool | None:
+    metas = [state.manifest.meta for state in states if state.manifest is not None]
+    found = [bool(meta[HAS_VOLUME]) for meta in metas if HAS_VOLUME in meta]
+    return all(found) if found else None
 
 
 def _last_runs(

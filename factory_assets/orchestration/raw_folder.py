@@ -5,14 +5,29 @@ from pathlib import Path
 from shutil import copyfile
 from tempfile import TemporaryDirectory
 
+import pandas as pd
+
 from factory_assets.market.canonical import build_canonical
-from factory_assets.market.readers import RawRead, data_files, file_sha256, read_folder
+from factory_assets.market.open_interest import (
+    OPEN_INTEREST_FILE,
+    open_interest_files,
+    read_open_interest,
+    require_extension,
+)
+from factory_assets.market.readers import RawRead, data_files, file_sha256
 from factory_assets.market.readers.declaration import DECLARATION_FILE
+from factory_assets.market.rolls import OPEN_INTEREST
 from factory_assets.market.sessions import SessionCalendar
+from factory_assets.orchestration.parsed_folder import ParsedFolder
+from factory_assets.orchestration.provenance import ROLLED_BY
 from factory_assets.orchestration.resources import settings_in_force
-from factory_assets.vocabulary.errors import BadInputError
+from factory_assets.storage import Store
+from factory_assets.vocabulary.clock import system_clock
+from factory_assets.vocabulary.errors import BadInputError, MissingPartitionError
 from factory_assets.vocabulary.home import FactoryHome
 from factory_assets.vocabulary.instruments import Instrument, instrument
+from factory_assets.vocabulary.partition import PartitionKey
+from factory_assets.vocabulary.schemas import CANONICAL_BARS
 from factory_assets.vocabulary.settings import MarketSettings
 
 
@@ -42,42 +57,61 @@ def accept_raw(
     ------
     BadInputError
         Wrong path, unreadable or foreign files, no outright row, more quarantined rows than the ceiling allows, or a
-        file that would overwrite another of the same name. Nothing was copied then.
+        file that would overwrite another of the same name; open interest that takes back what was there, or that
+        stored bars were rolled without (a file with later trade dates replaces the old one). Nothing was copied then.
     """
     if not source.is_dir():
         found = "a file" if source.exists() else "nothing"
-        raise BadInputError(f"--raw {source}: expected a folder of vendor files, found {found}.")
+        raise BadInputError(
+            f"--raw {source}: expected a folder of vendor files, found {found}. Give the folder that holds them."
+        )
     product, target = instrument(contract), home.raw / contract
     market = settings or settings_in_force("fast", home.settings_file).market  # the market is the same in all profiles
     for path in (home.raw, target):
         if path.exists() and not path.is_dir():
             raise BadInputError(f"{path}: expected a folder of raw files, found a file. Move it away, then repeat.")
-    read = read_folder(source, product)
+    store = Store(home.store_url, clock=system_clock, locks_folder=home.root / "locks")
+    reader = ParsedFolder(store.parsed, product)
+    read = reader.read(source)
     files = sorted(path for path in source.iterdir() if path.is_file())
     new = _new_files(files, source, target)
+    open_interest = _open_interest(source, target, product, _rolled_until_day(store, contract, market))
     held = sorted(path for path in target.iterdir() if path.is_file()) if target.is_dir() else []
     names = {path.name for path in files}
     others = [path for path in held if path.name not in names]
-    _refuse_unusable(_with(others, files, target, product) if others else read, product, market, source)
-    home.raw.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(prefix=f".incoming-{contract}-", dir=home.raw) as folder:
-        for path in new:
-            copyfile(path, Path(folder) / path.name)
-        target.mkdir(exist_ok=True)
-        for path in new:
-            (Path(folder) / path.name).replace(target / path.name)
+    together = _with(others, files, target, reader) if others else read
+    _refuse_unusable(together, open_interest, product, market, source)
+    reader.keep()
+    _copy(new, target)
     return read, len(new)
+
+
+def _copy(new: Sequence[Path], target: Path) -> None:
+    """Copy files beside the target first, so that a full disk leaves none of them half written there."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=f".incoming-{target.name}-", dir=target.parent) as folder:
+            for path in new:
+                copyfile(path, Path(folder) / path.name)
+            target.mkdir(exist_ok=True)
+            for path in new:
+                (Path(folder) / path.name).replace(target / path.name)
+    except OSError as problem:
+        raise BadInputError(
+            f"{target}: the raw files cannot be copied there: {problem}. Make room or correct its permissions, then "
+            "repeat."
+        ) from problem
 
 
 def _new_files(files: Sequence[Path], source: Path, target: Path) -> list[Path]:
     """Files the target lacks, and a declaration that may replace the one there; refuses to overwrite anything else."""
     changed = [p for p in files if (target / p.name).exists() and not _equal(p, target / p.name)]
-    clashes = [path.name for path in changed if path.name != DECLARATION_FILE]
+    clashes = [path.name for path in changed if path.name not in (DECLARATION_FILE, OPEN_INTEREST_FILE)]
     if clashes:
         raise BadInputError(
             f"{target} already holds other content under {clashes}. Raw files are never overwritten: rename new ones."
         )
-    if changed:
+    if any(path.name == DECLARATION_FILE for path in changed):
         names = {path.name for path in files}
         # A declaration gives every row its meaning: it may only change together with all the files it speaks of.
         absent = [path.name for path in _data_files(target) if path.name not in names]
@@ -90,6 +124,26 @@ def _new_files(files: Sequence[Path], source: Path, target: Path) -> list[Path]:
     return [path for path in files if path in changed or not (target / path.name).exists()]
 
 
+def _rolled_until_day(store: Store, contract: str, market: MarketSettings) -> int | None:
+    """Last session of stored bars rolled by open interest, days since 1970; None if there are none or it is not asked."""
+    if market.roll_rule != OPEN_INTEREST:
+        return None
+    try:
+        bars = store.manifest(CANONICAL_BARS.name, CANONICAL_BARS.group, PartitionKey(contract))
+    except MissingPartitionError:
+        return None
+    return bars.sessions[-1][0] if bars.sessions and bars.meta.get(ROLLED_BY) == OPEN_INTEREST else None
+
+
+def _open_interest(source: Path, target: Path, product: Instrument, rolled_until_day: int | None) -> pd.DataFrame:
+    """Open interest as it will be: a new file may add trade dates to the one there, and move no roll made before."""
+    held, new = read_open_interest(target, product), read_open_interest(source, product)
+    if not open_interest_files(source):
+        return held
+    require_extension(held, new, str(source / OPEN_INTEREST_FILE), rolled_until_day=rolled_until_day)
+    return new
+
+
 def _data_files(target: Path) -> list[Path]:
     try:
         return data_files(target)[1]
@@ -97,19 +151,21 @@ def _data_files(target: Path) -> list[Path]:
         return []
 
 
-def _with(others: Sequence[Path], files: Sequence[Path], target: Path, product: Instrument) -> RawRead:
+def _with(others: Sequence[Path], files: Sequence[Path], target: Path, reader: ParsedFolder) -> RawRead:
     """Old and new files read as the one folder they will be, or every later run would fail."""
     with TemporaryDirectory(prefix="factory-ingest-") as folder:
         for path in (*others, *files):
             (Path(folder) / path.name).symlink_to(path.resolve())
         try:
-            return read_folder(Path(folder), product)
+            return reader.read(Path(folder))
         except BadInputError as problem:
             told = str(problem).replace(folder, "both together")
             raise BadInputError(f"the new files do not fit those in {target}: {told} Nothing was copied.") from problem
 
 
-def _refuse_unusable(read: RawRead, product: Instrument, market: MarketSettings, source: Path) -> None:
+def _refuse_unusable(
+    read: RawRead, open_interest: pd.DataFrame, product: Instrument, market: MarketSettings, source: Path
+) -> None:
     """What the graph would refuse after the copy is refused before it, so that a wrong declaration leaves no trace."""
     remedy = (
         f"Check timezone, bar_label, time_format, expiry and [columns] in {source / DECLARATION_FILE}, then repeat. "
@@ -121,7 +177,15 @@ def _refuse_unusable(read: RawRead, product: Instrument, market: MarketSettings,
             f"({read.counts['spread_rows']} of spreads). {remedy}"
         )
     try:
-        made = build_canonical(read.minutes, product, SessionCalendar.of(product), market)
+        made = build_canonical(
+            read.minutes,
+            product,
+            SessionCalendar.of(product),
+            market,
+            open_interest=open_interest,
+            joins_without_overlap=read.declaration.is_continuous,
+            has_volume=read.declaration.has_volume,
+        )
     except BadInputError as problem:
         raise BadInputError(f"{source}: {problem} {remedy}") from problem
     share, counts = float(made.counts["quarantined_share"]), made.counts

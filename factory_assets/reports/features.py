@@ -21,11 +21,23 @@ def feature_figures(features: pd.DataFrame, *, simulated: bool) -> list[Figure]:
         Whether the page has to say SIMULATED.
     """
     names = [name for name in features.columns if name not in _KEYS]
-    return [_distributions(features, names, simulated=simulated)]
+    absent = [name for name in names if features[name].isna().all()]
+    shown = [name for name in names if name not in absent]
+    return [_distributions(features, shown, absent, simulated=simulated)]
 
 
-def _distributions(features: pd.DataFrame, names: list[str], *, simulated: bool) -> Figure:
-    rows = -(-len(names) // _COLUMNS)
+def _left_out(absent: list[str]) -> str:
+    if not absent:
+        return ""
+    return (
+        f" {len(absent)} of them have no value here, because the series has no volume or is too short for them: "
+        f"{', '.join(absent)}."
+    )
+
+
+def _distributions(features: pd.DataFrame, names: list[str], absent: list[str], *, simulated: bool) -> Figure:
+    rows = max(1, -(-len(names) // _COLUMNS))
+    masked = float(features[names].isna().to_numpy().mean()) if names and len(features) else 0.0
     with canvas(rows, _COLUMNS, width=12.0, height=1.1, simulated=simulated) as (figure, axes):
         for axis, name in zip(axes.flat, names, strict=False):
             values = features[name].to_numpy(dtype=np.float64)
@@ -37,11 +49,10 @@ def _distributions(features: pd.DataFrame, names: list[str], *, simulated: bool)
             axis.set_yticks([])
         for axis in axes.flat[len(names) :]:
             axis.set_visible(False)
-        masked = float(features[names].isna().to_numpy().mean())
         return drawn(
             figure,
             "Feature distributions",
-            f"{len(names)} features of {len(features):,} bars between their 0.5 % and 99.5 % quantiles; "
-            f"{masked:.2%} of the cells are masked by warm-up.",
+            f"{len(names) + len(absent)} features of {len(features):,} bars between their 0.5 % and 99.5 % quantiles; "
+            f"{masked:.2%} of the cells drawn are masked by warm-up.{_left_out(absent)}",
             simulated=simulated,
         )

@@ -10,6 +10,7 @@ alone. ``storage.sql`` is imported where it is used, since it loads DuckDB.
 from factory_assets.storage.append_log import AppendLog
 from factory_assets.storage.loaded import Loaded, LoadedFiles
 from factory_assets.storage.manifest import Blocked, InputRef, Manifest, Part
+from factory_assets.storage.parsed_files import Parsed, ParsedFiles
 from factory_assets.storage.store import Store, Swept
 from factory_assets.storage.study_files import StudyFiles
 
@@ -20,6 +21,8 @@ __all__ = [
     "Loaded",
     "LoadedFiles",
     "Manifest",
+    "Parsed",
+    "ParsedFiles",
     "Part",
     "Store",
     "StudyFiles",

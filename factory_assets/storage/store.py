@@ -35,7 +35,9 @@ from factory_assets.storage.locks import file_lock
 from factory_assets.storage.manifest import Blocked, InputRef, Manifest
 from factory_assets.storage.names import is_word, known_key, lock_name, safe_file_name, safe_word
 from factory_assets.storage.parquet import read_parquet, write_parquet
+from factory_assets.storage.parsed_files import ParsedFiles
 from factory_assets.storage.partition_folder import PartitionFolder, Removed
+from factory_assets.storage.receipts import Receipts
 from factory_assets.storage.session_digests import session_digests
 from factory_assets.storage.table_contract import (
     check_recorded,
@@ -454,6 +456,19 @@ class Store:
         """
         plain = [item if isinstance(item, InputRef) else item.ref for item in refs]
         return agreed_lineage(plain, self._manifest_of, self._current_sha256)
+
+    @property
+    def receipts(self) -> Receipts:
+        """What past ingestions were judged to rest on."""
+        return Receipts(self._files)
+
+    @property
+    def parsed(self) -> ParsedFiles:
+        """Raw files that were parsed before."""
+        return ParsedFiles(
+            self._files,
+            lambda key: file_lock(self._locks_folder / f"parsed.{key.contract}.lock", self._lock_timeout_seconds),
+        )
 
     def lock(self, table: str, group: str, key: PartitionKey) -> AbstractContextManager[None]:
         """The partition's lock, for reading, changing and publishing without losing another's update."""

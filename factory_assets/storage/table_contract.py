@@ -24,8 +24,8 @@ def conform(table: pa.Table, schema: TableSchema, key: PartitionKey) -> pa.Table
     Raises
     ------
     SchemaMismatchError
-        Missing, unexpected, wrongly typed or null columns; no rows where there have to be some; rows that are not
-        strictly increasing under ``order_by``; sessions that are not in order.
+        Missing, unexpected, wrongly typed, null or partly NaN columns; no rows where there have to be some; rows that
+        are not strictly increasing under ``order_by``; sessions that are not in order.
     ForeignContractError
         Rows of another contract or horizon.
     """
@@ -155,6 +155,10 @@ def _checked_types(table: pa.Table, schema: TableSchema, where: str) -> pa.Schem
         nulls = table.column(name).null_count if names.count(name) == 1 and not column.nullable else 0
         if nulls:
             problems.append(f"column {name}: {nulls} nulls where there may be none")
+        if column.all_or_none and names.count(name) == 1 and table.column(name).type == column.type:
+            missing = pc.sum(pc.is_nan(table.column(name))).as_py() or 0
+            if 0 < missing < table.num_rows:
+                problems.append(f"column {name}: {missing} of {table.num_rows} cells are NaN; expected all or none")
     if problems:
         raise SchemaMismatchError(
             f"{where}: " + "; ".join(problems) + ". Nothing was written; the old partition stays."

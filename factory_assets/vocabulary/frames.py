@@ -22,7 +22,8 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
 def to_table(frame: pd.DataFrame, schema: TableSchema) -> pa.Table:
     """Pandas frame as an Arrow table with exactly the schema's stored columns (partition columns may be absent).
 
-    Columns are put in schema order; open columns keep the order they come in.
+    Columns are put in schema order; open columns keep the order they come in. NaN becomes null, but in a column
+    declared ``all_or_none`` of which every cell is NaN.
 
     Raises
     ------
@@ -40,7 +41,10 @@ def to_table(frame: pd.DataFrame, schema: TableSchema) -> pa.Table:
         wanted = declared[name].type if name in declared else schema.open_type
         nullable = declared[name].nullable if name in declared else True
         try:
-            array = pa.Array.from_pandas(frame[name])
+            if name in declared and declared[name].all_or_none and frame[name].isna().all():
+                array = pa.array(np.full(len(frame), np.nan))
+            else:
+                array = pa.Array.from_pandas(frame[name])
             array = array.cast(wanted) if not pa.types.is_dictionary(wanted) else _as_text(array).cast(wanted)
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as problem:
             problems.append(f"{name}: cannot become {wanted}: {problem}")

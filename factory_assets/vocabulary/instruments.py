@@ -83,6 +83,10 @@ class Instrument:
 
 
 _FEES_SOURCE = "factory specification, section 1 (commission + 2 x slippage); compare with your broker's schedule"
+_NQ_FEES_SOURCE = (
+    "assumption: 4.50 dollars a round trip (exchange, clearing and broker) = 0.9 ticks of 5 dollars, slippage as the "
+    "specification charges MES; compare with your broker's schedule"
+)
 
 INSTRUMENTS: MappingProxyType[str, Instrument] = MappingProxyType(
     {
@@ -117,6 +121,21 @@ INSTRUMENTS: MappingProxyType[str, Instrument] = MappingProxyType(
                 fees_source=_FEES_SOURCE,
                 delivery_months="GJMQVZ",
                 first_notice_rule="month_before",
+            ),
+            Instrument(
+                symbol="NQ",
+                name="E-mini Nasdaq-100",
+                calendar="CMES",
+                asset_class="equity_index",
+                tick_size=0.25,
+                point_dollars=20.0,
+                commission_ticks=0.9,
+                slippage_low_ticks=0.5,
+                slippage_high_ticks=1.0,
+                fees_as_of=date(2026, 11, 20),
+                fees_source=_NQ_FEES_SOURCE,
+                delivery_months="HMUZ",
+                first_notice_rule="cash",
             ),
             Instrument(
                 symbol="SIM",

@@ -25,12 +25,17 @@ TEXT = pa.dictionary(pa.int32(), pa.string())
 
 @dataclass(frozen=True)
 class Column:
-    """One column: name, Arrow type, and what it means (unit included)."""
+    """One column: name, Arrow type, and what it means (unit included).
+
+    ``nullable``: single cells may be missing (null). ``all_or_none``: a float column of which either every cell is a
+    number or every cell is NaN, because the source does not record it.
+    """
 
     name: str
     type: pa.DataType
     meaning: str
     nullable: bool = False
+    all_or_none: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +97,19 @@ _PRICES = tuple(
     Column(name, FLOAT, f"{meaning} traded price, points")
     for name, meaning in (("open", "First"), ("high", "Highest"), ("low", "Lowest"), ("close", "Last"))
 )
-_VOLUME = Column("volume", FLOAT, "Contracts traded")
+_VOLUME = Column(
+    "volume",
+    FLOAT,
+    "Contracts traded, or trades where the folder declares ticks; NaN on every row where the vendor records no volume",
+    all_or_none=True,
+)
 _RATIO = Column(
     "adjustment_ratio", FLOAT, "Factor from traded to adjusted price, chained forward over the rolls so far"
+)
+_DIFFERENCE = Column(
+    "adjustment_difference",
+    FLOAT,
+    "Points from the difference-adjusted to the traded price, summed forward over the rolls so far",
 )
 _DECISION = Column("decision_time", TIME, "Close of the base bar at which the decision is taken")
 _PROBABILITIES = tuple(
@@ -159,7 +174,7 @@ CANONICAL_BARS = TableSchema(
     name="canonical_bars",
     group="market",
     by_horizon=False,
-    columns=(_EXPIRY, _OPEN_TIME, _CLOSE_TIME, _TRADE_DATE, *_PRICES, _VOLUME, _RATIO),
+    columns=(_EXPIRY, _OPEN_TIME, _CLOSE_TIME, _TRADE_DATE, *_PRICES, _VOLUME, _RATIO, _DIFFERENCE),
     order_by=("close_time",),
     session_column="trade_date",
 )
@@ -178,6 +193,30 @@ QUARANTINE = TableSchema(
     order_by=("expiry", "open_time", "source_file", "source_row"),
     may_be_empty=True,
 )
+RESTATEMENTS = TableSchema(
+    name="restatements",
+    group="market",
+    by_horizon=False,
+    columns=(
+        _EXPIRY,
+        _OPEN_TIME,
+        Column("seen_at", TIME, "When the raw files were read that tell the minute otherwise"),
+        *(
+            column
+            for side, when in (("old", "before"), ("new", "now"))
+            for column in (
+                Column(f"{side}_source_file", TEXT, f"Raw file that told the minute {when}"),
+                Column(f"{side}_source_row", INT, "Position of that row among the outright rows of its file, from 0"),
+                *(
+                    Column(f"{side}_{c.name}", FLOAT, f"{c.meaning.partition(';')[0]}, as told {when}", nullable=True)
+                    for c in (*_PRICES, _VOLUME)
+                ),
+            )
+        ),
+    ),
+    order_by=("expiry", "open_time", "seen_at", "new_source_file", "new_source_row"),
+    may_be_empty=True,
+)
 ROLLS = TableSchema(
     name="rolls",
     group="market",
@@ -188,12 +227,75 @@ ROLLS = TableSchema(
         Column("to_expiry", TEXT, "Month entered"),
         Column("ratio", FLOAT, "Median from_close / to_close over the previous session's paired minutes"),
         Column("difference", FLOAT, "Median to_close - from_close over the same minutes, points"),
-        Column("paired_minutes", INT, "Minutes both months traded in the previous session"),
-        Column("reason", TEXT, "Volume share reached, or the last session before first notice"),
+        Column("paired_minutes", INT, "Minutes both traded in the previous session; 0 if joined without overlap"),
+        Column("reason", TEXT, "What the rule found, or the last session before first notice; how it was joined"),
     ),
     order_by=("trade_date",),
     session_column="trade_date",
     may_be_empty=True,
+)
+OPEN_INTEREST = TableSchema(
+    name="open_interest",
+    group="market",
+    by_horizon=False,
+    columns=(
+        Column("trade_date", DATE, "Session at whose end the contracts were open"),
+        _EXPIRY,
+        Column("open_interest", INT, "Contracts open at the end of the session"),
+        Column("usable_from", DATE, "First session at whose open it had been published, usually the one after next"),
+    ),
+    order_by=("trade_date", "expiry"),
+    # No session column: figures may come late. What they change in bars shows in the bars' own digests, and figures
+    # that no roll rule reads must not set apart what was made before and after they came.
+    may_be_empty=True,
+)
+GAPS = TableSchema(
+    name="gaps",
+    group="market",
+    by_horizon=False,
+    columns=(
+        _EXPIRY,
+        Column("trade_date", DATE, "Session the gap lies in"),
+        Column("start_time", TIME, "First scheduled minute without a trade; a bar of volume 0 is none"),
+        Column("end_time", TIME, "End of the last one: the open of the next bar that trades, or the session's close"),
+        Column("missing_minutes", INT, "Scheduled minutes without a trade"),
+        Column(
+            "usual_minutes",
+            INT,
+            "99.9th percentile of the waits for a bar about that minute of the week in earlier regular sessions; known "
+            "before the session",
+        ),
+        Column("observations", INT, "Waits that percentile was taken from"),
+        Column("pool", TEXT, "Which waits: how far around the minute, and on which weekdays"),
+        Column("explanation", TEXT, "calendar, other_expiries_silent, quarantined or unexplained"),
+        Column("evidence", TEXT, "What the explanation rests on"),
+    ),
+    order_by=("start_time",),
+    session_column="trade_date",
+    may_be_empty=True,
+)
+COVERAGE = TableSchema(
+    name="coverage",
+    group="market",
+    by_horizon=False,
+    columns=(
+        Column("trade_date", DATE, "Session, from the first to the last that has a canonical bar"),
+        Column("expiry", TEXT, "Front month of the session; of the session before if it has no bar"),
+        Column("open_time", TIME, "Scheduled open"),
+        Column("close_time", TIME, "Scheduled close"),
+        Column("scheduled_minutes", INT, "Minutes the session is scheduled to trade"),
+        Column("traded_minutes", INT, "Scheduled minutes with a canonical bar, those of volume 0 left out"),
+        Column("zero_volume_minutes", INT, "Canonical bars of volume 0, which are no trade; 0 without volume"),
+        Column("share", FLOAT, "traded_minutes / scheduled_minutes; the newest session may still be trading"),
+        Column("any_month_minutes", INT, "Scheduled minutes in which the raw files hold a trade of any delivery month"),
+        Column("silent_open_minutes", INT, "Scheduled minutes before the first trade of any delivery month"),
+        Column("silent_close_minutes", INT, "Scheduled minutes after the last trade of any delivery month"),
+        Column("listed_gaps", INT, "Rows of the table gaps in the session"),
+        Column("quarantined", INT, "Quarantined raw rows of any delivery month whose open_time lies in the session"),
+        Column("calendar_note", TEXT, "Why the session is no regular one, and which table says so; empty if it is"),
+    ),
+    order_by=("trade_date",),
+    session_column="trade_date",
 )
 LABELS = TableSchema(
     name="labels",
@@ -402,6 +504,10 @@ _FIXED: MappingProxyType[str, TableSchema] = MappingProxyType(
             CANONICAL_BARS,
             QUARANTINE,
             ROLLS,
+            RESTATEMENTS,
+            OPEN_INTEREST,
+            GAPS,
+            COVERAGE,
             *(_bars(m) for m in TIMEFRAMES_MINUTES),
             *(_features(m) for m in TIMEFRAMES_MINUTES),
             LABELS,

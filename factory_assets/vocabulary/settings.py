@@ -53,7 +53,7 @@ class Barriers:
 
 _ASYMMETRIC = {5: (1.5, 1.0, 12), 10: (2.0, 1.4, 25), 15: (2.5, 1.75, 38), 20: (3.0, 2.1, 50)}
 _SYMMETRIC = {5: (1.2, 1.2, 12), 10: (1.6, 1.6, 25), 15: (2.0, 2.0, 38), 20: (2.5, 2.5, 50)}
-_BARRIERS = {"MES": _ASYMMETRIC, "MGC": _SYMMETRIC, "SIM": _SYMMETRIC}
+_BARRIERS = {"MES": _ASYMMETRIC, "MGC": _SYMMETRIC, "NQ": _ASYMMETRIC, "SIM": _SYMMETRIC}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,15 +64,27 @@ class MarketSettings:
     ----------
     quarantined_share_max : float
         Share of raw rows inside the kept expiries that may be quarantined before the partition is refused.
+    roll_rule : str
+        What makes the front roll: ``volume``, ``open_interest`` or ``calendar``; in any case at latest the session
+        before first notice, and never back. Open interest needs ``open_interest.csv`` in the raw folder and does not
+        work live, where nothing publishes it to the predictor.
     roll_volume_share : float
         A later month at or above this share of the front's volume in the previous session makes the front roll.
+    roll_open_interest_share : float
+        By rule ``open_interest``, the same of the open interest published by then; 1 rolls once it leads.
+    roll_calendar_sessions : int
+        By rule ``calendar``, sessions before the last one before first notice at whose open the front rolls to the
+        nearest later month that trades.
     spike_scale_multiple : float
         A bar that leaves the two bars before it by more than this many robust scales, unsupported by volume and by
         other delivery months, is a spike.
     """
 
     quarantined_share_max: float = field(default=0.01, metadata=allow(at_least=0, at_most=1))
+    roll_rule: str = field(default="volume", metadata=allow(one_of=("volume", "open_interest", "calendar")))
     roll_volume_share: float = field(default=0.25, metadata=allow(above=0, at_most=1))
+    roll_open_interest_share: float = field(default=1.0, metadata=allow(above=0, at_most=1))
+    roll_calendar_sessions: int = field(default=5, metadata=allow(at_least=0, at_most=60))
     spike_scale_multiple: float = field(default=25.0, metadata=allow(at_least=1, at_most=1_000_000))
 
 

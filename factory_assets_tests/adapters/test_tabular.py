@@ -3,11 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from factory_assets.adapters import adapter_invariants, as_of_rows, build_tabular, column_name
+from factory_assets.adapters import adapter_invariants, build_tabular, column_name
 from factory_assets.adapters import tabular as tabular_file
+from factory_assets.market.as_of import as_of_index
 from factory_assets.vocabulary.errors import BadInputError, NaiveTimestampError, UnknownNameError
 from factory_assets.vocabulary.frames import dates_days, from_days, from_us, times_us, to_table
 from factory_assets.vocabulary.schemas import TABULAR
@@ -62,7 +61,7 @@ def _column_by_column(decision_us, features, pool):
     """The definition: one feature after the other."""
     columns = []
     for minutes, names in pool.items():
-        rows, _ = as_of_rows(decision_us, times_us(features[minutes]["close_time"]))
+        (rows,) = as_of_index(decision_us, [times_us(features[minutes]["close_time"])])
         for name in names:
             column = features[minutes][name].to_numpy(dtype=np.float32)
             columns.append(np.where(rows >= 0, column[np.maximum(rows, 0)], np.float32(np.nan)))
@@ -106,26 +105,6 @@ def test_columns_keys_and_schema(world):
     assert dates_days(tabular["trade_date"]).tolist() == (decision_us // DAY_US).tolist()
     assert tabular.iloc[:10, 2:].isna().all(axis=None)  # before the first bar of any timeframe
     assert to_table(tabular.assign(contract="SIM", horizon=20), TABULAR).num_columns == 9
-
-
-def test_by_hand_a_bar_is_known_at_its_close_and_not_before():
-    close_us = np.array([100, 200, 300])
-    rows, age_us = as_of_rows(np.array([99, 100, 101, 199, 200, 450]), close_us)
-    assert rows.tolist() == [-1, 0, 0, 0, 1, 2]
-    assert age_us.tolist() == [-1, 0, 1, 99, 0, 150]
-
-
-@given(st.sets(st.integers(0, 300), min_size=1, max_size=40), st.lists(st.integers(-5, 320), max_size=40))
-def test_age_is_never_negative_and_no_later_bar_was_known(closes, decisions):
-    close_us, decision_us = np.array(sorted(closes)), np.array(decisions, dtype=np.int64)
-    rows, age_us = as_of_rows(decision_us, close_us)
-    for decision, row, age in zip(decision_us, rows, age_us, strict=True):
-        known = [close for close in closes if close <= decision]
-        assert (
-            (row == -1 and age == -1)
-            if not known
-            else (close_us[row] == max(known) and age == decision - max(known) >= 0)
-        )
 
 
 def test_a_later_bar_changes_no_earlier_row(world):

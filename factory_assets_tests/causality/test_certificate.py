@@ -23,7 +23,8 @@ FRAME = bars(30, sessions=40, seed=6, roll_every=11)
 ARRAYS = Bars.from_frame(FRAME)
 NAMES = (
     "truncation_invariant", "future_perturbation_invariant", "lookback_honoured", "scale_invariant",
-    "finite_after_warmup", "no_constant_feature", "no_duplicate_features", "positive_controls_caught",
+    "finite_after_warmup", "no_constant_feature", "no_duplicate_features", "volume_use_declared",
+    "positive_controls_caught",
 )  # fmt: skip
 
 SOME_BARS, NONE = Span(bars=32), Span()

@@ -46,6 +46,20 @@ def test_gold_is_certified(gold, width):
     assert verdicts[0].details["comparisons"] == CUT_POINTS * len(catalogue())
 
 
+@pytest.mark.parametrize("width", [1, 15])
+def test_gold_without_its_volume_is_certified_and_the_other_features_are_the_same(gold, width):
+    whole, bare = gold[width], gold[width].assign(volume=np.nan)
+    values, kept = compute(bare, minutes=width), compute(whole, minutes=width)
+    reading = {spec.name for spec in catalogue() if spec.reads_volume}
+    for name in values.columns[2:]:
+        expected = np.full(len(whole), np.nan) if name in reading else kept[name].to_numpy()
+        assert np.array_equal(values[name].to_numpy(), expected, equal_nan=True), name
+    verdicts = {v.name: v for v in certify(bare, width, cut_points=12, seed=7, values=values)}
+    assert [v.summary for v in verdicts.values() if not v.passed] == []
+    assert verdicts["volume_use_declared"].details["masked"] == len(reading) == 15
+    assert verdicts["volume_use_declared"].details["warming_up"] == 0
+
+
 @pytest.mark.parametrize("width", TIMEFRAMES_MINUTES)
 def test_a_simulated_world_is_certified(simulated, width):
     verdicts = certify(simulated[width], width, cut_points=CUT_POINTS, seed=7)

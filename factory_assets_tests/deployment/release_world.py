@@ -21,7 +21,7 @@ from factory_assets.splits.study import open_study
 from factory_assets.stacking import FittedMeta, fit_member, meta_inputs
 from factory_assets.vocabulary.frames import dates_days, times_us
 from factory_assets.vocabulary.instruments import instrument
-from factory_assets.vocabulary.settings import FactorySettings
+from factory_assets.vocabulary.settings import FactorySettings, MarketSettings
 
 CONTRACT, HORIZON = "SIM", 20
 SESSIONS = 80
@@ -47,16 +47,20 @@ class ReleaseWorld:
 
 
 @cache
-def release_world(seed=4, window_bars=WINDOW_BARS, epochs=1, channels=8):
+def release_world(seed=4, window_bars=WINDOW_BARS, epochs=1, channels=8, has_volume=True):
     """The world and a release with members of both adapters."""
     settings, product = FactorySettings(), instrument(CONTRACT)
     calendar = SessionCalendar.of(product)
     raw = simulate("planted", seed, SESSIONS, FIRST_DATE)
-    canonical = build_canonical(raw, product, calendar, settings.market)
+    if not has_volume:
+        settings = dataclasses.replace(settings, market=MarketSettings(roll_rule="calendar"))
+        raw = raw.assign(volume=np.nan)
+    canonical = build_canonical(raw, product, calendar, settings.market, has_volume=has_volume)
     sessions = calendar.covering(times_us(canonical.bars["open_time"]), pad_days=14)
     ladder = build_ladder(canonical.bars, sessions)
-    pool = tabular_pool(settings.adapters.tabular_primary_minutes, settings.adapters.tabular_other_minutes)
-    sequence = SequenceInput(minutes=5, names=sequence_pool(), window_bars=window_bars, outage_minutes_max=30)
+    minutes = (settings.adapters.tabular_primary_minutes, settings.adapters.tabular_other_minutes)
+    pool, names = tabular_pool(*minutes, has_volume=has_volume), sequence_pool(has_volume=has_volume)
+    sequence = SequenceInput(minutes=5, names=names, window_bars=window_bars, outage_minutes_max=30)
     names = {**pool, 5: sequence.names}
     features = {m: compute(ladder[m].assign(contract=CONTRACT), names[m], minutes=m) for m in pool}
     barriers = settings.barriers_of(CONTRACT, HORIZON)
@@ -69,7 +73,7 @@ def release_world(seed=4, window_bars=WINDOW_BARS, epochs=1, channels=8):
     tabular = _train(labels, features, pool, study.train_last_day)
     containers = {"tabular": tabular, "sequence": _windowed(tabular, features[5], sequence, clock_us)}
     params = {**SMALL, "tcn": {"epochs_max": epochs, "channels": channels}}
-    release = _release(containers, pool, sequence, barriers, settings, study, clock_us, params)
+    release = _release(containers, pool, sequence, barriers, settings, study, clock_us, params, has_volume)
     return ReleaseWorld(
         raw=raw,
         canonical=canonical.bars,
@@ -100,7 +104,7 @@ def _windowed(tabular, features, sequence, clock_us):
     return dataclasses.replace(tabular, features=windows, feature_names=sequence.names)
 
 
-def _release(containers, pool, sequence, barriers, settings, study, clock_us, params):
+def _release(containers, pool, sequence, barriers, settings, study, clock_us, params, has_volume):
     scaling = {spec.name: spec.scaling for spec in catalogue()}
     members = {}
     for name, changes in params.items():
@@ -113,6 +117,8 @@ def _release(containers, pool, sequence, barriers, settings, study, clock_us, pa
         barriers=barriers,
         labels=settings.labels,
         market=settings.market,
+        has_volume=has_volume,
+        joins_without_overlap=False,
         pool=pool,
         sequence=sequence if "tcn" in members else None,
         members=members,

@@ -83,7 +83,18 @@ def test_digest_says_what_differs(world, bundle, tmp_path):
 
 def test_loaded_release_is_the_written_one(world, bundle):
     loaded, release = load_bundle(*bundle), world.release
-    for name in ("contract", "horizon", "barriers", "labels", "market", "theta", "m0_long", "m0_short", "study"):
+    for name in (
+        "contract",
+        "horizon",
+        "barriers",
+        "labels",
+        "market",
+        "has_volume",
+        "theta",
+        "m0_long",
+        "m0_short",
+        "study",
+    ):
         assert getattr(loaded, name) == getattr(release, name), name
     assert (dict(loaded.pool), dict(loaded.inputs), dict(loaded.metrics)) == (
         dict(release.pool),
@@ -242,11 +253,11 @@ def nested_manifest(folder):
 
 
 def manifest_without_files(folder):
-    (folder / "manifest.json").write_bytes(b'{\n "format": 2\n}\n')
+    (folder / "manifest.json").write_bytes(b'{\n "format": 3\n}\n')
 
 
 def other_format(folder):
-    data = (folder / "manifest.json").read_bytes().replace(b'"format": 2', b'"format": 1')
+    data = (folder / "manifest.json").read_bytes().replace(b'"format": 3', b'"format": 2')
     (folder / "manifest.json").write_bytes(data)
 
 

@@ -57,6 +57,7 @@ def vendor(tmp_path):
         "foreign": {"bars.csv": ROWS.format(zone="Z"), "source.toml": DECLARED.format(contract="MGC")},
         "declared": {"bars.csv": ROWS.format(zone="Z"), "source.toml": DECLARED.format(contract="MES")},
         "broken_declaration": {"bars.csv": ROWS.format(zone="Z"), "source.toml": "format = csv"},
+        "same_shape": {"bars.txt": "20240102 150000;100.0;101.0;99.0;100.5;7\n"},
         "not_bars": {"notes.md": "nothing"},
         "empty": {},
         "cut_off": {
@@ -196,12 +197,12 @@ def test_another_contracts_databento_files(home, tmp_path, real_data):
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ("run --contract NQ", ("'NQ' is not in the instrument table", "['MES', 'MGC', 'SIM']")),
+        ("run --contract ZZ", ("'ZZ' is not in the instrument table", "['MES', 'MGC', 'NQ', 'SIM']")),
         ("run --contract ../../escape", ("is not in the instrument table",)),
-        ("ingest --contract NQ --raw {vendor}/declared", ("'NQ' is not in the instrument table",)),
-        ("ingest --contract NQ --raw {vendor}/declared --detect", ("'NQ' is not in the instrument table",)),
-        ("study new --contract NQ", ("'NQ' is not in the instrument table",)),
-        ("study show --contract NQ", ("NQ",)),
+        ("ingest --contract ZZ --raw {vendor}/declared", ("'ZZ' is not in the instrument table",)),
+        ("ingest --contract ZZ --raw {vendor}/declared --detect", ("'ZZ' is not in the instrument table",)),
+        ("study new --contract ZZ", ("'ZZ' is not in the instrument table",)),
+        ("study show --contract ZZ", ("ZZ",)),
         ("study show --contract MES", ("no study yet", "factory study new --contract MES")),
         ("run --contract MES --horizon 7", ("horizon 7", "(5, 10, 15, 20)")),
         ("run --contract MES --horizon twenty", ("--horizon 'twenty'", "5,10,15,20")),
@@ -214,7 +215,11 @@ def test_another_contracts_databento_files(home, tmp_path, real_data):
         ("evaluate --contract MES --horizon 3", ("horizon 3",)),
         ("report --contract MES --horizon 20", ("no report yet", "factory run --contract MES --horizon 20")),
         ("predict --bundle {vendor}/nowhere --bars {vendor}/nowhere.csv", ("nowhere",)),
-        ("ingest --contract MES --raw {vendor}/naive --detect", ("source.toml", "timezone")),
+        ("ingest --contract MES --raw {vendor}/declared --detect", ("source.toml: already there", "--out")),
+        ("ingest --contract MES --raw {vendor}/same_shape --detect", ("NinjaTrader 8", "HistData", "none is made")),
+        ("ingest --contract MES --raw {vendor}/naive --out {vendor}/a.toml", ("--out", "add --detect")),
+        ("ingest --contract MES --raw {vendor}/naive --declaration {vendor}/nowhere.toml", ("nowhere.toml",)),
+        ("ingest --contract MES --raw {vendor}/naive --detect --declaration x.toml", ("leave out --declaration",)),
         ("ingest --contract MES --raw {vendor}/nowhere --detect", ("expected a folder of vendor files",)),
     ],
 )
@@ -259,7 +264,7 @@ def test_sql_refuses_everything_but_one_select_over_views(home, query):
         ("[label]\nevents = 'all'\n", ("unknown section [label]",)),
         ("[splits]\nfolds = 'five'\n", ("expected int", "'five'")),
         ("[splits]\nfolds = 1\n", ("folds >= 2",)),
-        ("[barriers.NQ.20]\nk_up = 2.0\n", ("barriers.NQ", "known contract")),
+        ("[barriers.ZZ.20]\nk_up = 2.0\n", ("barriers.ZZ", "known contract")),
     ],
 )
 @pytest.mark.parametrize(
@@ -293,6 +298,17 @@ def test_a_home_that_is_a_file(tmp_path, monkeypatch):
     assert place.read_text(encoding="utf-8") == "no folder"
 
 
+@pytest.mark.parametrize("command", ["ingest --contract MES --raw {vendor}/declared", "run --contract SIM"])
+def test_a_home_that_cannot_be_made(vendor, command, tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("no folder", encoding="utf-8")
+    monkeypatch.setenv("FACTORY_HOME", str(tmp_path / "file" / "home"))
+    answer = factory(*command.replace("{vendor}", str(vendor)).split())
+    assert answer.code == 2
+    assert answer.err.count("factory: ") == 1
+    assert f"{tmp_path / 'file'} is no folder that may be written to" in answer.message
+    assert "Traceback" not in answer.err
+
+
 RUN_LOCKS = {"locks": "folder", "locks/runs": "folder"}
 """What a run leaves that made nothing: the folder of the locks that runs hold while they work, and no lock in it."""
 
@@ -322,7 +338,7 @@ def test_too_little_history_says_how_many_sessions_are_lacking(home):
     assert "Traceback" not in answer.err
     after = snapshot(home, without=["dagster", "locks"])
     made = {name.split("/")[1] for name in after if name.startswith("store/")}
-    assert made == {"market", "features", "study", "labels"}
+    assert made == {".parsed", "market", "features", "study", "labels"}
     assert [name for name in after if name.startswith("studies/") and not name.endswith(".lock")] == [
         "studies/SIM.labelled.jsonl"
     ]
@@ -359,6 +375,19 @@ def test_json_holds_no_nan_and_tables_show_values_as_they_are(home):
     assert "[red]x[/red] [/bold]" in factory("sql", query).out
 
 
+def test_detect_writes_a_declaration_that_reads_nothing_until_it_is_confirmed(home, vendor):
+    before = snapshot(home)
+    command = ("ingest", "--contract", "MES", "--raw", str(vendor / "naive"))
+    answer = factory(*command, "--detect")
+    assert answer.code == 0, answer.err
+    written = (vendor / "naive" / "source.toml").read_text(encoding="utf-8")
+    assert answer.out.strip() == written.strip()
+    assert "confirmed = false" in written
+    assert "as UTC, stamped at the open: 1 of 1 minutes lie in MES sessions" in written
+    assert "set confirmed = true" in answer.message
+    refused(factory(*command), home, before, "missing key 'bar_label'", "missing key 'volume'")
+
+
 def test_detect_proposes_what_databento_files_prove(home, tmp_path, real_data):
     source = sorted((real_data / "MGC_databento").glob("*.dbn.zst"))
     if not source:
@@ -378,7 +407,7 @@ def test_the_installed_command_exits_with_two_and_shows_no_traceback(home):
     command = shutil.which("factory", path=str(Path(sys.executable).parent))
     assert command
     done = subprocess.run(
-        [command, "run", "--contract", "NQ"],
+        [command, "run", "--contract", "ZZ"],
         capture_output=True,
         text=True,
         check=False,
@@ -387,4 +416,4 @@ def test_the_installed_command_exits_with_two_and_shows_no_traceback(home):
     )
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr.startswith("factory: contract 'NQ'")
+    assert done.stderr.startswith("factory: contract 'ZZ'")

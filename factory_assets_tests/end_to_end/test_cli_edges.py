@@ -137,7 +137,7 @@ def test_models_and_features_are_json_all_the_way_down(home):
     assert models["lightgbm"]["search_space"]["lambda_l2"] == {"low": 0.01, "high": 100.0, "log": True}
     for row in json.loads(factory("features", "--json").out):
         assert isinstance(row["inputs"], list)
-        assert set(row["lookback"]) == {"bars", "sessions"}
+        assert set(row["lookback"]) == {"bars", "sessions", "settle_bars"}
 
 
 def test_describe_goes_into_whatever_an_entry_holds():

@@ -126,7 +126,8 @@ def test_verdicts_travel_with_the_data(sim):
             assert sorted(verdict.name for verdict in manifest.verdicts) == sorted(output.checks), output.name
             assert manifest.blocked is None
             assert manifest.code_version
-            assert output.name == "raw_minutes" or manifest.inputs, f"{output.name} names no input"
+            from_files = output.name in {"raw_minutes", "open_interest", "restatements"}
+            assert from_files or manifest.inputs, f"{output.name} names no input"
 
 
 @pytest.mark.parametrize("view", VIEWS)
@@ -145,7 +146,7 @@ def test_the_views_are_those_of_the_specification_and_never_the_sealed_one(sim):
     views = set(view_schemas(sim.store))
     assert views >= set(VIEWS)
     extra = {"raw_minutes", "tabular", "sequence", *(f"val_{name}" for name in (*BASES, *BASELINES))}
-    extra |= {"forward_outcomes", "forward_predictions", "forward_report"}
+    extra |= {"gaps", "coverage", "open_interest", "forward_outcomes", "forward_predictions", "forward_report"}
     assert views - set(VIEWS) == extra | {f"oof_{name}" for name in BASELINES}
 
 
@@ -199,7 +200,8 @@ def test_the_report_stands_alone_and_says_simulated(sim):
     assert str(path) in answer.out
     page = path.read_text(encoding="utf-8")
     assert "SIMULATED" in page.partition("<h1>")[0]
-    sources = re.findall(r'(?:src|href)\s*=\s*"([^"]{0,30})', page)
+    assert re.findall(r'href\s*=\s*"([^"]*)"', page) == [page_path(sim.home, SIM, "quality").name], "beside the page"
+    sources = re.findall(r'src\s*=\s*"([^"]{0,30})', page)
     assert len(sources) >= 8
     assert {source.partition(";")[0] for source in sources} == {"data:image/png"}
     assert "<script" not in page
@@ -208,6 +210,32 @@ def test_the_report_stands_alone_and_says_simulated(sim):
     for word in ("direction skill", "clock_atr_logistic", "buy_and_hold", "no_interval_overlap", "sealed"):
         assert word in page, word
     assert ">broken<" not in page
+
+
+def test_the_quality_page_is_made_with_the_bars_and_tells_what_the_tables_hold(sim):
+    answer = factory("report", "--contract", "SIM")
+    assert answer.code == 0, answer.err
+    path = page_path(sim.home, SIM, "quality")
+    assert str(path) in answer.out
+    page = path.read_text(encoding="utf-8")
+    assert sim.store.read_files("quality_page", "market", SIM).files["quality.html"] == path.read_bytes()
+    assert "SIMULATED" in page.partition("<h1>")[0]
+    told = run_select(
+        sim.store,
+        "SELECT count(*) AS sessions, sum(traded_minutes) AS traded, sum(scheduled_minutes) AS scheduled FROM coverage",
+    ).to_pylist()[0]
+    gaps = run_select(sim.store, "SELECT count(*) AS n, sum(missing_minutes) AS minutes FROM gaps").to_pylist()[0]
+    for expected in (
+        f"{told['traded']:,} of {told['scheduled']:,} scheduled",
+        f"{told['sessions']:,} scheduled sessions",
+        f"{gaps['n']:,}, {gaps['minutes']:,} minutes",
+        "bars stamped at open, ",
+        "SIMULATED, not a market: good for testing the factory",
+        "Jumps at rolls",
+    ):
+        assert expected in page, expected
+    recorded = sim.store.manifest("quality_page", "market", SIM).meta
+    assert recorded["source_digest"] in page
 
 
 def test_the_bundle_lies_in_releases_under_its_digest(sim):

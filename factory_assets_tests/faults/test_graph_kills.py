@@ -127,6 +127,8 @@ def test_twenty_kills_leave_what_a_clean_run_leaves(
         after = moments.uniform(0.5, seconds)
         if _killed_after(home, after):
             killed.append(after)
+        else:
+            seconds = after  # the machine has become faster: later moments would meet no run
         rows = validation_rows(FactoryHome(home))
         wrong = [row for row in rows if row["verdict"] != "ok"]
         assert not wrong, f"after a kill at {after:.1f} s: {wrong}"

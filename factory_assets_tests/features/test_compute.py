@@ -70,6 +70,12 @@ def test_timeframe_is_the_most_common_length_although_last_bins_are_shorter():
         (lambda f: f.assign(high=f["high"].where(f.index != 7)), BadInputError, r"high has 1 .* row 7"),
         (lambda f: f.assign(close=-1.0), BadInputError, r"close has .* finite and > 0"),
         (lambda f: f.assign(volume=-1.0), BadInputError, r"volume .* >= 0"),
+        (lambda f: f.assign(volume=np.inf), BadInputError, r"volume .* >= 0"),
+        (
+            lambda f: f.assign(volume=f["volume"].where(f.index % 50 != 7)),
+            BadInputError,
+            r'volume is missing \(NaN\) in 5 of 224 bars, first at row 7;.*on every bar or on none.*volume = "none"',
+        ),
         (lambda f: f.assign(open_time=f["close_time"]), BadInputError, "not after open_time"),
         (lambda f: f.assign(trade_date=f["trade_date"] + pd.Timedelta(days=5)), BadInputError, "trade date"),
     ],
@@ -83,7 +89,7 @@ def test_bad_bars_are_refused_with_the_reason(change, error, words):
 
 def test_all_problems_come_in_one_message():
     with pytest.raises(BadInputError, match=r"close has .*volume has"):
-        compute(FRAME.assign(close=0.0, volume=np.nan))
+        compute(FRAME.assign(close=0.0, volume=-1.0))
 
 
 @pytest.mark.parametrize(

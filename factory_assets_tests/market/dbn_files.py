@@ -13,10 +13,19 @@ Mapping = tuple[str, date, date, int]
 Row = tuple[int, int, tuple[float, float, float, float], int]
 
 
-def record(instrument_id: int, ts_event: int, prices: tuple[float, ...], volume: int, rtype: int = 33) -> bytes:
-    """One OHLCV record: length in words of 4 bytes, type, publisher, instrument, time, four prices, volume."""
+def record(
+    instrument_id: int,
+    ts_event: int,
+    prices: tuple[float, ...],
+    volume: int,
+    rtype: int = 33,
+    ts_out: int | None = None,
+) -> bytes:
+    """One OHLCV record: length in words of 4 bytes, type, publisher, instrument, time, four prices, volume[, sent]."""
     scaled = [p if isinstance(p, int) else round(p * 1e9) for p in prices]
-    return struct.pack("<BBHIQqqqqQ", 14, rtype, 1, instrument_id, ts_event, *scaled, volume)
+    words = 14 if ts_out is None else 16
+    packed = struct.pack("<BBHIQqqqqQ", words, rtype, 1, instrument_id, ts_event, *scaled, volume)
+    return packed if ts_out is None else packed + struct.pack("<Q", ts_out)
 
 
 def dbn_bytes(
@@ -27,6 +36,7 @@ def dbn_bytes(
     schema: str = "OHLCV_1M",
     stype_in: str = "PARENT",
     rtype: int = 33,
+    ts_out: bool = False,
 ) -> bytes:
     """A whole uncompressed DBN file."""
     by_name: dict[str, list[SimpleNamespace]] = {}
@@ -44,11 +54,16 @@ def dbn_bytes(
         not_found=[],
         mappings=[SimpleNamespace(raw_symbol=name, intervals=intervals) for name, intervals in by_name.items()],
         version=version,
+        ts_out=ts_out,
     )
-    return metadata.encode() + b"".join(record(*row, rtype=rtype) for row in rows)
+    sent = [row[1] + 90_000_000_000 if ts_out else None for row in rows]
+    return metadata.encode() + b"".join(
+        record(*row, rtype=rtype, ts_out=at) for row, at in zip(rows, sent, strict=True)
+    )
 
 
 def write_dbn(path: Path, content: bytes) -> Path:
     """Write bytes, compressed with zstd if the name ends so."""
+    path.parent.mkdir(exist_ok=True)
     path.write_bytes(pa.compress(content, codec="zstd", asbytes=True) if path.suffix == ".zst" else content)
     return path

@@ -22,6 +22,7 @@ NAMES = [
     "sessions_and_ticks",
     "quarantine_ceiling",
     "rows_accounted",
+    "quarantine_reasons_recomputed",
     "rolls_forward_only",
     "no_foreign_contract",
 ]

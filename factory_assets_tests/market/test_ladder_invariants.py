@@ -117,3 +117,40 @@ def test_two_years_of_real_gold_pass(real_data):
     verdicts, minutes = _verdicts_of(read_folder(real_data / "MGC_databento", product).minutes, product)
     assert all(verdict.passed for verdict in verdicts), [verdict.summary for verdict in verdicts]
     assert verdicts[0].details["bars_1min"] == minutes > 700_000
+
+
+def _without(frame):
+    return frame.assign(volume=np.nan)
+
+
+def test_a_series_without_volume_holds_none_on_every_timeframe():
+    bare = _without(CANONICAL)
+    ladder = build_ladder(bare, SESSIONS)
+    assert all(frame["volume"].isna().all() for frame in ladder.values())
+    with_it = build_ladder(CANONICAL, SESSIONS)
+    for minutes, frame in ladder.items():
+        pd.testing.assert_frame_equal(frame.drop(columns="volume"), with_it[minutes].drop(columns="volume"))
+    verdicts = ladder_invariants(bare, ladder, SESSIONS)
+    assert [verdict.summary for verdict in verdicts if not verdict.passed] == []
+    assert (verdicts[2].details["contracts"], verdicts[2].details["has_volume"]) == (0.0, False)
+    assert "the same minutes, and no volume" in verdicts[2].summary
+
+
+@pytest.mark.parametrize("minutes", [1, 60])
+@pytest.mark.parametrize("invented", [0.0, 3.0])
+def test_a_volume_where_the_minutes_have_none_is_seen(minutes, invented):
+    ladder = build_ladder(_without(CANONICAL), SESSIONS)
+    ladder[minutes].loc[5, "volume"] = invented
+    failed = {v.name for v in ladder_invariants(_without(CANONICAL), ladder, SESSIONS) if not v.passed}
+    assert failed == {"ladder_equals_minutes", "volume_conserved"}
+
+
+@pytest.mark.parametrize("whole_session", [False, True])
+def test_volume_on_some_minutes_only_is_no_series(whole_session):
+    # a whole session without it would have the same sum on every timeframe
+    mixed = CANONICAL.copy()
+    bare = mixed["trade_date"] == mixed["trade_date"].iloc[0] if whole_session else mixed.index == 3
+    mixed.loc[bare, "volume"] = np.nan
+    verdicts = {v.name: v for v in ladder_invariants(mixed, build_ladder(mixed, SESSIONS), SESSIONS)}
+    assert not verdicts["volume_conserved"].passed
+    assert f"{bare.sum()} of {len(CANONICAL)} minutes have no volume" in verdicts["volume_conserved"].summary

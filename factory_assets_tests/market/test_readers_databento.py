@@ -1,6 +1,7 @@
 """DBN files: known records, Databento's own decoder as oracle, and every way a file can be wrong."""
 
 from datetime import date
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +53,51 @@ def test_an_id_that_changes_its_symbol_is_resolved_by_date(tmp_path: Path) -> No
     rows = [(7, after, (1.0,) * 4, 1), (7, before, (2.0,) * 4, 1)]
     minutes = read(write_dbn(tmp_path / "a.dbn", dbn_bytes(names, rows))).minutes
     assert minutes["expiry"].astype(str).tolist() == ["MGCJ2", "MGCG2"]
+
+
+def test_each_row_takes_the_name_its_id_had_that_day(tmp_path: Path) -> None:
+    """Ids that pass through many names, and names through many ids: against looking up every row by itself."""
+    rng = np.random.default_rng(12)
+    months, days = ["MGCG2", "MGCJ2", "MGCM2", "MGCQ2"], [date(2022, 1, day) for day in range(1, 31)]
+    names, wanted = [], {}
+    for number in range(1, 9):
+        cuts = [0, *sorted(rng.choice(np.arange(1, 29), rng.integers(0, 6), replace=False).tolist()), 29]
+        for first, last in pairwise(cuts):
+            month = months[rng.integers(4)]
+            names.append((month, days[first], days[last], number))
+            wanted |= {(number, day): month for day in range(first, last)}
+    picks = [
+        (int(number), int(day)) for number, day in zip(rng.integers(1, 9, 400), rng.integers(0, 29, 400), strict=True)
+    ]
+    rows = [
+        (number, pd.Timestamp(days[day]).value + int(minute) * 60 * NS, (1.0,) * 4, int(minute))
+        for (number, day), minute in zip(picks, rng.integers(0, 1440, 400), strict=True)
+    ]
+    order = rng.permutation(len(names))
+    content = dbn_bytes([names[place] for place in order], rows, version=3)
+    minutes = read(write_dbn(tmp_path / "a.dbn", content)).minutes
+    assert minutes["expiry"].astype(str).tolist() == [wanted[pick] for pick in picks]
+
+
+def test_a_header_that_states_too_much_is_refused(tmp_path: Path) -> None:
+    content = dbn_bytes(NAMES, ROWS)
+    write_dbn(tmp_path / "a.dbn", content[:4] + (2**31).to_bytes(4, "little") + content[8:])
+    with pytest.raises(BadInputError, match=r"header: it states 2,147,483,656 bytes"):
+        read(tmp_path / "a.dbn")
+    days = [date.fromordinal(date(2020, 1, 1).toordinal() + number) for number in range(402)]
+    turns = [(("MGCG2", "MGCJ2")[number % 2], days[number], days[number + 1], 7) for number in range(401)]
+    with pytest.raises(BadInputError, match="id 7 has more than 400 symbols in turn"):
+        read(write_dbn(tmp_path / "b.dbn", dbn_bytes(turns, [(7, pd.Timestamp(days[0]).value, (1.0,) * 4, 1)])))
+
+
+def test_a_day_in_the_header_that_is_none_is_refused(tmp_path: Path) -> None:
+    content = dbn_bytes(NAMES, ROWS)
+    day = (20220101).to_bytes(4, "little")
+    assert content.count(day) == 3
+    for wrong in (101, 20221350, 0, 2**32 - 1):
+        write_dbn(tmp_path / "a.dbn", content.replace(day, wrong.to_bytes(4, "little"), 1))
+        with pytest.raises(BadInputError, match=r"a\.dbn: truncated or damaged DBN header"):
+            read(tmp_path / "a.dbn")
 
 
 def test_a_record_without_a_symbol_is_an_error(tmp_path: Path) -> None:
@@ -109,11 +155,27 @@ def test_any_damage_is_read_or_refused_in_words(tmp_path: Path) -> None:
     assert all("a.dbn" in message for message in refused)
 
 
+def test_a_single_raw_symbol_is_read(tmp_path: Path) -> None:
+    content = dbn_bytes([("MGCG2", *JANUARY, 7)], [ROWS[0], ROWS[3]], stype_in="RAW_SYMBOL", version=3)
+    minutes = read(write_dbn(tmp_path / "a.dbn", content)).minutes
+    assert minutes["expiry"].astype(str).tolist() == ["MGCG2", "MGCG2"]
+
+
+@pytest.mark.parametrize("version", [1, 2, 3])
+def test_records_with_a_sending_time_hold_the_same_bars(tmp_path: Path, version: int) -> None:
+    plain = read(write_dbn(tmp_path / "a.dbn", dbn_bytes(NAMES, ROWS, version=version)))
+    sent = read(write_dbn(tmp_path / "b" / "a.dbn", dbn_bytes(NAMES, ROWS, version=version, ts_out=True)))
+    assert sent.spread_rows == plain.spread_rows == 1
+    pd.testing.assert_frame_equal(sent.minutes, plain.minutes)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"schema": "OHLCV_1S"}, "schema ohlcv-1s, expected ohlcv-1m"),
-        ({"stype_in": "CONTINUOUS"}, "does not name the delivery month"),
+        ({"schema": "OHLCV_1H"}, "schema ohlcv-1h, expected ohlcv-1m"),
+        ({"schema": "TRADES"}, "schema trades, expected ohlcv-1m"),
+        ({"stype_in": "INSTRUMENT_ID"}, "instrument_id to instrument_id: it does not name the delivery month"),
         ({"rtype": 32}, "record 1 is no one-minute bar"),
     ],
 )
@@ -159,7 +221,10 @@ def test_the_real_folder_is_read_whole(real_data: Path) -> None:
         "rows_read": 1_255_201,
         "spread_rows": 250_928,
         "raw_rows": 1_004_273,
+        "superseded_rows": 0,
+        "ignored_columns": 0,
         "volume_meaning": "contracts",
+        "series": "months",
     }
     assert found.sources["rows_read"].sum() == 1_255_201
     assert found.sources["sha256"].str.len().eq(64).all()

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from factory_assets.market.readers import detect, file_sha256, load_declaration, read_folder
-from factory_assets.market.readers.declaration import Declaration, declaration_from
+from factory_assets.market.readers.declaration import Declaration
+from factory_assets.market.readers.declaration_file import declaration_from
 from factory_assets.vocabulary.errors import (
     AmbiguousFormatError,
     BadInputError,
@@ -137,7 +138,7 @@ def test_the_real_ninjatrader_file(real_data: Path, tmp_path: Path) -> None:
         (ROWS.replace("9.5", "x"), {}, BadInputError, r"a\.csv, line 2: low = 'x' is no number \(1 such lines\)"),
         (ROWS.replace("7\n", "7\n\n").replace(",0\n", ",\n"), {}, BadInputError, "line 4: volume = ''"),
         (ROWS.replace("14:01:00", "14:61:00"), {}, BadInputError, "line 3 has '2026-06-01 14:61:00'"),
-        (ROWS.replace("14:01:00", "14:01:00Z"), {}, BadInputError, "line 3 has .*iso8601|iso8601.*line 3 has"),
+        (ROWS.replace("14:01:00", "14:01:00Z"), {}, BadInputError, "line 3: '.*Z' carries an offset, unlike"),
         (ROWS.replace(",7\n", "\n"), {}, BadInputError, r"a\.csv, line 2.*Expected 6 columns, got 5"),
         (ROWS, {"delimiter": ";"}, BadInputError, "no column for time = 't'"),
         (ROWS.splitlines()[0] + "\n", {}, BadInputError, "no rows"),
@@ -209,7 +210,7 @@ def test_folders_that_cannot_be_read(tmp_path: Path) -> None:
         ({"columns": {"time": "t", "price": "p"}}, r"unknown key 'price'.*missing 'open'"),
         ({"header": False}, "a column number from 1"),
         ({"time_format": "unix"}, "time_format: expected"),
-        ({"format": "databento_dbn"}, "a DBN file declares these itself"),
+        ({"format": "databento_dbn"}, "databento_dbn files declare these themselves"),
     ],
 )
 def test_bad_declarations(changes: dict[str, object], message: str) -> None:
@@ -273,13 +274,13 @@ def test_bad_parquet(tmp_path: Path) -> None:
 
 
 def test_detection_proposes_only_what_files_prove(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text("20260601 140000;1;2;1;2;3\n", encoding="utf-8")
+    (tmp_path / "a.txt").write_text("20260601 1400;1;2;1;2;3\n", encoding="utf-8")
     with pytest.raises(AmbiguousFormatError) as caught:
         read_folder(tmp_path, MES)
     message = str(caught.value)
     for needed in ('bar_label = "open"', 'or "close"', "timezone", 'delimiter = ";"', "header = false", "time = 1"):
         assert needed in message
-    assert "20260601 140000;1;2;1;2;3" in message
+    assert "20260601 1400;1;2;1;2;3" in message
 
 
 def test_the_proposed_text_is_a_declaration_that_reads_the_file(tmp_path: Path) -> None:
@@ -288,7 +289,15 @@ def test_the_proposed_text_is_a_declaration_that_reads_the_file(tmp_path: Path) 
         detect(tmp_path, MES)
     text = template(caught.value)
     assert "expiry" not in tomllib.loads(text), "no file of these columns can name its delivery month"
-    (tmp_path / "source.toml").write_text(text.replace("# expiry", "expiry"), encoding="utf-8")
+    (tmp_path / "source.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(BadInputError, match=r"missing key 'bar_label'.*missing key 'volume'"):
+        read_folder(tmp_path, MES)
+    for key in ("bar_label", "timezone", "volume", "expiry"):
+        text = text.replace(f"# {key} = ", f"{key} = ")
+    (tmp_path / "source.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(BadInputError, match="set confirmed = true"):
+        read_folder(tmp_path, MES)
+    (tmp_path / "source.toml").write_text(text.replace("confirmed = false", "confirmed = true"), encoding="utf-8")
     assert times(read_folder(tmp_path, MES))[0] == "2026-06-01T14:00:00+0000"
 
 

@@ -1,4 +1,4 @@
-"""The 25 % rule: hand-made sessions, a brute-force oracle, notice days against an exchange calendar."""
+"""The roll rules step by step: hand-made sessions, a brute-force oracle, notice days against an exchange calendar."""
 
 from datetime import date, timedelta
 from itertools import pairwise
@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from factory_assets.market.expiry import delivery_index_of, delivery_indices, last_holding_limit, parse_expiry
-from factory_assets.market.rolls import choose_fronts, next_front, roll_ratio
+from factory_assets.market.rolls import FrontChoice, choose_fronts, next_front, roll_ratio
 from factory_assets.market.sessions import SessionCalendar
 from factory_assets.vocabulary.errors import BadInputError
 from factory_assets.vocabulary.instruments import instrument
+from factory_assets.vocabulary.settings import MarketSettings
 
 MES, MGC = instrument("MES"), instrument("MGC")
 EPOCH = date(1970, 1, 1)
@@ -58,6 +59,8 @@ def test_one_digit_years_are_resolved_against_the_bar(name: str, on: str, delive
 def test_names_that_are_no_expiry() -> None:
     assert parse_expiry("MGCG3-MGCJ3") is None
     assert parse_expiry("MGC") is None
+    # A year that no contract has, and figures that only look like digits.
+    assert [parse_expiry(name) for name in ("MGCG0000", "MGCG9999", "MGCG\u0663")] == [None] * 3
     with pytest.raises(BadInputError, match="MGCA3"):
         delivery_indices(pd.Series(["MGCA3"]), np.array([day("2022-01-03")]))
 
@@ -103,7 +106,7 @@ def test_rolls_at_latest_the_session_before_first_notice() -> None:
     chosen = choose_fronts(table(rows), MGC)
     assert chosen["expiry"].tolist() == ["MGCG2", "MGCG2", "MGCG2", "MGCJ2"]
     assert chosen["reason"].iloc[-1] == "last session before first notice"
-    assert chosen["volume_share"].iloc[-1] == pytest.approx(0.03)
+    assert chosen["share"].iloc[-1] == pytest.approx(0.03)
 
 
 def test_cash_settled_products_leave_before_the_last_trading_day() -> None:
@@ -130,6 +133,22 @@ def test_no_rows_and_no_listed_month_are_errors() -> None:
         choose_fronts(table({}), MGC)
     with pytest.raises(BadInputError, match="GJMQVZ"):
         choose_fronts(table({"2022-01-24": {"MGCH2": 5.0}}), MGC)
+
+
+def test_one_month_under_two_names_is_refused() -> None:
+    rows = [(day("2023-02-01"), "MGCJ3", 100.0), (day("2023-02-02"), "MGCJ23", 100.0)]
+    volume = pd.DataFrame(rows, columns=["trade_day", "expiry", "volume"])
+    with pytest.raises(BadInputError, match="called MGCJ3 and, in session 2023-02-02, MGCJ23"):
+        choose_fronts(volume, MGC)
+    # A live feed that spells the months otherwise than the history it was warmed up with.
+    with pytest.raises(BadInputError, match="called MGCJ3 and, in session 2023-02-01, MGCJ23"):
+        next_front(
+            "MGCJ3",
+            {"MGCJ23": 100.0, "MGCM23": 5.0},
+            previous_day=day("2023-02-01"),
+            trade_day=day("2023-02-02"),
+            instrument=MGC,
+        )
 
 
 def test_names_come_back_after_ten_years() -> None:
@@ -227,3 +246,45 @@ def test_ratio_is_the_median_over_paired_minutes() -> None:
 def test_months_that_never_traded_together_cannot_be_joined() -> None:
     with pytest.raises(BadInputError, match="no minute"):
         roll_ratio(_closes({"2022-01-24 10:00": 1.0}), _closes({"2022-01-24 10:01": 1.0}))
+
+
+FEBRUARY = {"MGCG2": 100.0, "MGCJ2": 30.0, "MGCM2": 40.0}
+
+
+def step(volume: dict[str, float], today: str = "2022-01-26", rule: str = "volume", **known: dict[str, float]):
+    before = {"previous_day": day("2022-01-25"), "trade_day": day(today), "instrument": MGC}
+    return next_front("MGCG2", volume, **before, settings=MarketSettings(roll_rule=rule), **known)
+
+
+def test_each_rule_chooses_by_its_own_figures() -> None:
+    held = {"MGCG2": 500.0, "MGCJ2": 800.0, "MGCM2": 700.0}
+    assert step(FEBRUARY) == FrontChoice(expiry="MGCM2", rolled=True, reason="volume share reached", share=0.4)
+    found = step(FEBRUARY, rule="open_interest", open_interest=held)
+    assert found == FrontChoice(expiry="MGCJ2", rolled=True, reason="open interest share reached", share=1.6)
+    assert step(FEBRUARY, "2022-01-20", "calendar").expiry == "MGCG2"
+    found = step(FEBRUARY, "2022-01-21", "calendar")  # five sessions before Friday the 28th
+    assert (found.expiry, found.rolled, found.reason) == ("MGCJ2", True, "calendar day reached")
+
+
+def test_open_interest_rolls_at_the_deadline_even_if_nothing_was_published() -> None:
+    for known in (None, {"MGCG2": 900.0}):
+        assert step(FEBRUARY, "2022-01-27", "open_interest", open_interest=known).expiry == "MGCG2"
+        found = step(FEBRUARY, "2022-01-28", "open_interest", open_interest=known)
+        assert (found.expiry, found.reason) == ("MGCJ2", "last session before first notice")
+    with pytest.raises(BadInputError, match="none of the front month MGCG2"):
+        step(FEBRUARY, rule="open_interest", open_interest={"MGCJ2": 1.0})
+
+
+def test_a_month_that_did_not_trade_is_not_entered() -> None:
+    for rule in ("calendar", "open_interest"):
+        held = {"MGCG2": 1.0, "MGCJ2": 5.0, "MGCM2": 4.0}
+        found = step({"MGCG2": 100.0, "MGCJ2": 0.0, "MGCM2": 3.0}, "2022-01-28", rule, open_interest=held)
+        assert found.expiry == "MGCM2"
+
+
+def test_months_without_volume_cannot_be_compared_by_it() -> None:
+    nothing = dict.fromkeys(FEBRUARY, float("nan"))
+    with pytest.raises(BadInputError, match=r"no volume of \['MGCG2', 'MGCJ2', 'MGCM2'\].*calendar"):
+        step(nothing)
+    assert step(nothing, "2022-01-28", "calendar").expiry == "MGCJ2"
+    assert step({"MGCG2": float("nan")}).expiry == "MGCG2"

@@ -242,7 +242,7 @@ def test_volume_migrates_so_that_the_quarter_rule_rolls(bars):
     assert rolled["from_expiry"].tolist() == ["SIMH3", "SIMM3"]
     assert rolled["expiry"].tolist() == ["SIMM3", "SIMU3"]
     assert (rolled["reason"] == REASON_VOLUME).all()
-    assert rolled["volume_share"].between(0.25, 1.0).all()
+    assert rolled["share"].between(0.25, 1.0).all()
     # Both months trade for weeks before the roll, the later one thinly at first.
     by_day = volume.pivot_table(index="trade_day", columns="expiry", values="volume", observed=True)
     both = by_day[["SIMH3", "SIMM3"]].dropna()

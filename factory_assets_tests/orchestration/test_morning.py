@@ -133,6 +133,7 @@ def test_exactly_one_job_uses_the_resource_of_dagster_mlflow():
 def _row(**values):
     empty = {name: [] for name in ("fresh", "stale", "other_code", "blocked", "missing", "damaged", "reasons")}
     none = dict.fromkeys(("data_until", "champion", "champion_since", "challenger", "challenger_data_end", "last_run"))
+    none["has_volume"] = None
     return {"partition": "MGC|20", **empty, **none, **values}
 
 

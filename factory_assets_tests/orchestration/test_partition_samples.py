@@ -19,8 +19,8 @@ from factory_assets.vocabulary.timeframes import DAY_US, MINUTE_US
 SETTINGS = AdapterSettings()
 
 
-def _columns(settings):
-    pool = tabular_pool(settings.tabular_primary_minutes, settings.tabular_other_minutes)
+def _columns(settings, **options):
+    pool = tabular_pool(settings.tabular_primary_minutes, settings.tabular_other_minutes, **options)
     return tuple(column_name(name, minutes) for minutes, names in pool.items() for name in names)
 
 
@@ -52,6 +52,11 @@ class _Part:
     settings: object
     study: object
     asked: list = field(default_factory=list)
+    meta: dict = field(default_factory=dict)
+
+    def meta_of(self, table):
+        assert table in self.frames
+        return self.meta
 
     def read(self, table, *, columns=None, until_day=None):
         self.asked.append((table, until_day))
@@ -164,6 +169,31 @@ def test_both_adapters_show_the_same_decisions_labels_and_weights():
     assert {table for table, _ in part.asked} - {"labels", "splits"} == {
         table for reads in ADAPTER_READS.values() for table in reads
     }
+
+
+def test_samples_of_a_series_without_volume_lack_the_columns_that_read_it():
+    part, values, _ = _partition()
+    part.meta["has_volume"] = False
+    names = sequence_pool(has_volume=False)
+    reading = [name for name in sequence_pool() if name not in names]
+    assert len(reading) == 15
+    part.frames["features_5min"][reading] = np.nan
+    columns = _columns(SETTINGS, has_volume=False)
+    index = part.frames["labels"][["decision_time", "trade_date"]]
+    ones = pd.DataFrame(np.float32(1), index=index.index, columns=list(columns))
+    part.frames["tabular"] = pd.concat([index, ones], axis=1)
+    rows, windows = (read_samples(part, adapter) for adapter in ("tabular", "sequence"))
+    assert rows.development.feature_names == columns
+    assert windows.development.feature_names == names
+    assert len(rows.kinds) == len(columns)
+    assert len(windows.kinds) == len(names)
+    assert np.isfinite(windows.development.features.store).all()
+    kept = [place for place, name in enumerate(sequence_pool()) if name in names]
+    assert np.array_equal(windows.development.features.store[0], values[0, kept])
+    # the table of a series with volume is not that of one without
+    part.meta["has_volume"] = True
+    with pytest.raises(BadInputError, match=r"not wanted: none, lacking: volume_ratio_20__5min"):
+        read_samples(part, "tabular")
 
 
 def test_sequence_of_other_settings_or_an_unknown_adapter_is_refused():

@@ -24,7 +24,7 @@ from factory_assets.vocabulary.partition import PartitionKey
 from factory_assets_tests.orchestration import probe_definitions as probes
 from factory_assets_tests.orchestration.probe_definitions import SCRIPT, SIDE, SOURCE, Script
 
-SIM, MES, MGC = (PartitionKey(symbol) for symbol in ("SIM", "MES", "MGC"))
+SIM, MES, MGC, NQ = (PartitionKey(symbol) for symbol in ("SIM", "MES", "MGC", "NQ"))
 ENDS = {dg.DagsterEventType.STEP_FAILURE, dg.DagsterEventType.STEP_UP_FOR_RETRY, dg.DagsterEventType.STEP_SUCCESS}
 
 
@@ -230,12 +230,12 @@ def test_in_a_range_one_failing_key_stops_only_itself(probe):
     span = {"dagster/asset_partition_range_start": "MES", "dagster/asset_partition_range_end": "SIM"}
     result = probe.run(SOURCE.name, SIDE, key=None, **span)
     assert not result.success
-    assert SCRIPT.calls == ["MES", "MGC", "SIM"]
+    assert SCRIPT.calls == ["MES", "MGC", "NQ", "SIM"]
     assert message(result).startswith("MGC: ")
     assert "probe_holds" in message(result)
     assert "MGC: 4 rows of MGC compared" in checks(result)["probe_holds"].description
     assert [probe.store.status(SOURCE.name, "probes", key) for key in (MES, MGC, SIM)] == ["ready", "blocked", "ready"]
-    assert materialized(result) == {(name, key) for name in (SOURCE.name, SIDE) for key in ("MES", "SIM")}
+    assert materialized(result) == {(name, key) for name in (SOURCE.name, SIDE) for key in ("MES", "NQ", "SIM")}
 
 
 def test_a_defect_is_raised_as_it_is_after_what_is_known_was_told(probe):
@@ -260,9 +260,9 @@ def test_in_a_range_each_partition_shows_its_own_hash(probe):
         if event.event_type == dg.DagsterEventType.ASSET_MATERIALIZATION and event.asset_key.path[-1] == SOURCE.name
     }
     assert shown == {
-        str(key): probe.store.manifest(SOURCE.name, "probes", key).parts[0].sha256 for key in (MES, MGC, SIM)
+        str(key): probe.store.manifest(SOURCE.name, "probes", key).parts[0].sha256 for key in (MES, MGC, NQ, SIM)
     }
-    assert len(set(shown.values())) == 3
+    assert len(set(shown.values())) == 4
 
 
 def test_a_range_of_horizons_runs_each_and_a_reversed_one_says_that_it_is_empty(probe):

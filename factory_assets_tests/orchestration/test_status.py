@@ -94,11 +94,24 @@ def test_equal_reasons_are_one_line_with_three_places():
     reasons = [
         {"cause": "input", "at": f"a{n}", "detail": "bars changed", "outputs": [f"a{n}", "page"]} for n in range(5)
     ]
-    row = {"partition": "MGC|20", "damaged": [], "reasons": reasons, "other_code": ["x", "y"]}
+    row = {"partition": "MGC|20", "damaged": [], "reasons": reasons, "other_code": ["x", "y"], "has_volume": None}
     assert list(reason_lines([row])) == [
         "MGC|20: input at a0, a1, a2 and 2 more: bars changed (outputs made of it: 1)",
         "code: 2 outputs were made by another version of the code, nothing else about them changed",
     ]
+
+
+def test_a_contract_without_volume_is_told_once(home):
+    store, said = open_store(home), {"code_version": "c", "settings_digest": "s"}
+    bare = {"has_volume": False}
+    store.publish_files("decision_rule", "evaluation", MGC_20, {"rule.json": b"{}"}, meta=bare, **said)
+    contract, horizon = status_rows(home)
+    assert (contract["has_volume"], horizon["has_volume"]) == (None, False)
+    store.publish_files("study", "study", MGC, {"study.json": b"{}"}, meta=bare, **said)
+    told = [line for line in reason_lines(status_rows(home)) if "volume" in line]
+    assert told == ["MGC: the series has no volume; features that read it are masked"]
+    store.publish_files("study", "study", MGC, {"study.json": b"{}"}, meta={"has_volume": True}, **said)
+    assert status_rows(home)[0]["has_volume"] is True
 
 
 def test_the_last_run_of_each_partition_is_told(home, failed_night):

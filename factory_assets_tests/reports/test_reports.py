@@ -13,7 +13,7 @@ from factory_assets.reports.features import feature_figures
 from factory_assets.reports.figure import Figure
 from factory_assets.reports.headline import edge_sentences
 from factory_assets.reports.labels import label_figures
-from factory_assets.reports.market import market_figures
+from factory_assets.reports.market import price_figure
 from factory_assets.reports.models import model_figures
 from factory_assets.reports.page import Section, render_page
 from factory_assets.vocabulary.verdict import Verdict
@@ -39,12 +39,11 @@ def _market(simulated: bool) -> list[Figure]:
             "close_time": open_time + pd.Timedelta(minutes=1),
             "trade_date": open_time.tz_localize(None).floor("D").as_unit("ms"),
             "close": 4000 + random.normal(size=rows).cumsum(),
-            "volume": random.poisson(80, rows).astype(float),
             "adjustment_ratio": np.where(np.arange(rows) < 2000, 1.0, 0.99),
         }
     )
     rolls = pd.DataFrame({"trade_date": bars["trade_date"].iloc[[2000]].reset_index(drop=True)})
-    return market_figures(bars, bars.iloc[:7], rolls, simulated=simulated)
+    return [price_figure(bars, rolls, simulated=simulated)]
 
 
 def _features(simulated: bool) -> list[Figure]:
@@ -157,7 +156,11 @@ def test_simulated_is_said_in_the_caption_and_drawn_into_the_image(make):
 
 
 def test_captions_carry_the_counts():
-    assert "60 features of 900 bars" in _features(simulated=False)[0].caption
+    caption = _features(simulated=False)[0].caption
+    assert "60 features of 900 bars" in caption
+    assert (
+        "1 of them have no value here, because the series has no volume or is too short for them: feature_2" in caption
+    )
     assert "1,000 sampled decisions" in _labels(simulated=False)[0].caption
     assert "500 out-of-fold rows, 5 val rows" in _models(simulated=False)[0].caption
     assert "No model traded" in _evaluation(simulated=False)[-1].caption

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from factory_assets.storage.loaded import Loaded
@@ -104,6 +105,27 @@ def test_appended_history_agrees_on_the_slice_and_not_in_full(store):
     assert f"bars_5min|MGC|{DAY}" in lineage
     with pytest.raises(LineageConflictError, match="full history"):
         store.check_lineage([store.read_table(schema, MGC) for schema in (FEATURES_5, FEATURES_10)])
+
+
+def test_figures_that_come_late_and_change_no_bar_break_no_slice(store):
+    """Open interest of past sessions, given for the first time: what was made of a frozen slice still agrees."""
+    interest = table_schema("open_interest")
+
+    def published(days: list[int]) -> Loaded:
+        dates = pa.array(np.array(days, dtype=np.int32), pa.date32())
+        figures = {
+            "expiry": pa.array(["MGCG3"] * len(days), pa.string()).dictionary_encode(),
+            "open_interest": pa.array(days, pa.int64()),
+        }
+        table = pa.table({"trade_date": dates, **figures, "usable_from": dates})
+        store.publish_table(interest, MGC, table, **MADE_BY)
+        store.publish_table(BARS, MGC, bars(), inputs=[store.read_table(interest, MGC)], **MADE_BY)
+
+    published([])
+    _publish_features(store, FEATURES_5)
+    published([FIRST_DAY, FIRST_DAY + 1])
+    _publish_features(store, FEATURES_10)
+    store.check_lineage([store.read_table(schema, MGC, until_day=DAY) for schema in (FEATURES_5, FEATURES_10)])
 
 
 def test_a_slice_that_ends_in_the_appended_part_conflicts(store):

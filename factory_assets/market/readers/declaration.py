@@ -1,25 +1,20 @@
 """What a raw folder says about itself: the small ``source.toml`` beside the files.
 
 Vendors' formats of one shape differ in time zone and bar label, and no look at the rows can tell them apart; a wrong
-guess shifts every bar by a minute or by hours. So the folder declares it, once, in words. Unknown keys are errors.
-Neighbours: :mod:`factory_assets.market.readers.detection` proposes a declaration,
-:mod:`factory_assets.market.readers.folder` reads by one.
+guess shifts every bar by a minute or by hours. So the folder declares it, once, in words.
+Neighbours: :mod:`factory_assets.market.readers.declaration_file` reads and judges the file,
+:mod:`factory_assets.market.readers.detection` proposes one, :mod:`factory_assets.market.readers.folder` reads by one.
 """
 
 import hashlib
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
+from datetime import timedelta
 from types import MappingProxyType
-from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from typing import TypeAlias
 
-import pandas as pd
-
-from factory_assets.market.expiry import parse_expiry
 from factory_assets.market.readers.conventions import CONVENTIONS
 from factory_assets.vocabulary.errors import BadInputError
 
@@ -27,20 +22,37 @@ DECLARATION_FILE = "source.toml"
 FORMATS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "databento_dbn": (".dbn", ".dbn.zst"),
-        "csv": (".csv", ".txt"),
+        "csv": (".csv", ".txt", ".csv.zst"),
+        "lean": ("_trade.zip",),
         "parquet": (".parquet",),
+        "projectx": (".json",),
     }
 )
 """Formats that have a reader, and how their files end; those of ``CONVENTIONS`` are read by one of these readers."""
+SELF_DESCRIBING: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "databento_dbn": frozenset({"format", "contract", "confirmed", "expiry_from"}),
+        "databento_csv": frozenset(
+            {"format", "contract", "confirmed", "expiry", "expiry_of_file", "expiry_of_instrument", "expiry_from"}
+        ),
+    }
+)
+"""Formats that state their own conventions, with the only keys their declaration may have."""
 BAR_LABELS = ("open", "close")
-VOLUME_MEANINGS = ("contracts", "ticks")
+NO_VOLUME = "none"
+VOLUME_MEANINGS = ("contracts", "ticks", NO_VOLUME)
+CALENDARS = ("gregorian", "buddhist")
 TIME_FORMATS_EPOCH: Mapping[str, str] = MappingProxyType(
     {"epoch_s": "s", "epoch_ms": "ms", "epoch_us": "us", "epoch_ns": "ns"}
 )
 ISO_TIME = "iso8601"
 REQUIRED_COLUMNS = ("time", "open", "high", "low", "close", "volume")
 OPTIONAL_COLUMNS = ("date", "expiry")
-_TABLES = ("expiry_of_file", "columns")
+TABLES = ("expiry_of_file", "expiry_of_instrument", "expiry_from", "columns")
+_SHIFTED_ZONE = re.compile(r"(?P<zone>.+)(?P<sign>[+-])(?P<hours>[01]\d):(?P<minutes>[0-5]\d)")
+_QUIET = ("skip_lines", "calendar", "confirmed")
+Place: TypeAlias = str | int | tuple[str | int, ...]
+"""A column by name, or by its number from 1 if there is no header; several are added up (volume only)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,32 +62,48 @@ class Declaration:
     Attributes
     ----------
     format : str
-        ``databento_dbn``, ``csv``, ``parquet``, or a vendor's format that settles every convention
-        (``ninjatrader8``). DBN describes itself and takes no further key than ``contract``; a vendor's format takes
-        ``contract`` and the expiry.
+        ``databento_dbn``, ``csv``, ``parquet``, or a vendor's format of
+        :data:`~factory_assets.market.readers.conventions.CONVENTIONS` (``ninjatrader8``), which settles most of the
+        keys below. DBN describes itself and takes no further key than ``contract`` and ``[expiry_from]``.
     contract : str
         Product the files hold (``MGC``); has to be the partition they are read into.
     bar_label : str
         ``open`` if a row is stamped with the start of its minute, ``close`` if with its end. A wrong value makes
         every decision one minute early or late.
     timezone : str
-        Zone of times without an offset (``UTC``, ``America/New_York``, ``EST`` for fixed eastern time); empty only
-        if every time carries its own offset.
+        Zone of times without an offset (``UTC``, ``America/New_York``, ``EST`` for fixed eastern time, or a clock that
+        keeps a fixed distance to a zone, ``America/New_York+07:00``); empty only if every time carries its own offset.
     time_format : str
         ``iso8601``, ``epoch_s``, ``epoch_ms``, ``epoch_us``, ``epoch_ns`` or a strptime pattern (``%Y%m%d %H%M%S``).
     delimiter : str
         Field separator of CSV files.
     header : bool
         Whether the first line of a CSV file names the columns.
+    skip_lines : int
+        Lines of a CSV file in front of the header, or of the first row: a title, or a header that names fewer columns
+        than there are (then ``header`` is false and ``columns`` are numbers).
+    calendar : str
+        ``gregorian``, or ``buddhist`` if dates count years of the Buddhist era (2566 is 2023).
     volume : str
-        ``contracts`` traded, or ``ticks`` (number of trades) where a vendor has nothing better.
+        ``contracts`` traded, ``ticks`` (number of trades) where a vendor has nothing better, or ``none``: no volume is
+        read, it is NaN in every row, and what depends on it is masked.
+    vendor : str
+        Who the files come from, for provenance; a vendor's format knows it.
+    confirmed : bool
+        False in a declaration that ``factory ingest --detect`` wrote and nobody has checked yet: nothing is read by it.
     expiry : str
         Delivery month of all rows (``MESU6``) if no column names it.
     expiry_of_file : mapping of str to str
         Delivery month of each file, if every file holds one and none names it.
-    columns : mapping of str to (str or int)
+    expiry_of_instrument : mapping of str to str
+        Delivery month (or combination, ``MGCG6-MGCJ6``) of each instrument id, where a Databento CSV has no symbols.
+    expiry_from : mapping of str to str
+        Delivery month by first trade date (``"2023-09-14" = "NQZ3"``) where the vendor already joined the months to
+        one unadjusted series; ascending, the first at or before the first row.
+    columns : mapping of str to (str or int or tuple)
         Where to find ``time``, ``open``, ``high``, ``low``, ``close``, ``volume`` and optionally ``date`` (put in
         front of ``time`` with a space) and ``expiry``: a column name, or its number from 1 if there is no header.
+        ``volume`` may be several columns, which are added up.
     """
 
     format: str
@@ -85,15 +113,54 @@ class Declaration:
     time_format: str = ISO_TIME
     delimiter: str = ","
     header: bool = True
+    skip_lines: int = 0
+    calendar: str = "gregorian"
     volume: str = "contracts"
+    vendor: str = ""
+    confirmed: bool = True
     expiry: str = ""
     expiry_of_file: Mapping[str, str] = field(default_factory=dict)
-    columns: Mapping[str, str | int] = field(default_factory=dict)
+    expiry_of_instrument: Mapping[str, str] = field(default_factory=dict)
+    expiry_from: Mapping[str, str] = field(default_factory=dict)
+    columns: Mapping[str, Place] = field(default_factory=dict)
 
     @property
     def reader(self) -> str:
         """Format whose reader takes the files: a key of :data:`FORMATS`."""
         return CONVENTIONS[self.format].reader if self.format in CONVENTIONS else self.format
+
+    @property
+    def is_continuous(self) -> bool:
+        """Whether the vendor joined the months, so that they do not overlap."""
+        return bool(self.expiry_from)
+
+    @property
+    def vendor_name(self) -> str:
+        """Who the files come from, for provenance: declared, or known by the format; else ``undeclared``."""
+        if self.vendor:
+            return self.vendor
+        if self.format in CONVENTIONS:
+            return CONVENTIONS[self.format].vendor
+        return "Databento" if self.format == "databento_dbn" else "undeclared"
+
+    @property
+    def clock(self) -> str:
+        """Zone of the times, for provenance: declared, settled by the format, or ``offset in every time``."""
+        if self.timezone:
+            return self.timezone
+        settled = self.format in SELF_DESCRIBING or self.time_format in TIME_FORMATS_EPOCH
+        return "UTC" if settled else "offset in every time"
+
+    @property
+    def has_volume(self) -> bool:
+        """Whether a volume is read at all."""
+        return self.volume != NO_VOLUME
+
+    def settles(self, key: str) -> bool:
+        """Whether the format itself settles a key, so that ``source.toml`` may not give it and no remedy may ask it."""
+        if self.format in SELF_DESCRIBING:
+            return key not in SELF_DESCRIBING[self.format]
+        return self.format in CONVENTIONS and key in CONVENTIONS[self.format].fixed
 
     def expiry_in(self, file_name: str) -> str:
         """Delivery month of all rows of one file, where no column names it.
@@ -116,181 +183,59 @@ class Declaration:
     def digest(self) -> str:
         """Sha256 of the declaration; with a file's own hash it identifies what reading the file yields."""
         plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        plain |= {name: dict(sorted(plain[name].items())) for name in _TABLES}
+        plain |= {name: dict(sorted(plain[name].items())) for name in TABLES}
         return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()
 
     def to_toml(self) -> str:
         """Text of the ``source.toml`` that declares this."""
-        quoted = {f.name: toml_value(getattr(self, f.name)) for f in fields(self) if f.name not in _TABLES}
-        settled = set(CONVENTIONS[self.format].fixed) if self.format in CONVENTIONS else set()
-        if self.format == "databento_dbn":
-            quoted = {name: quoted[name] for name in ("format", "contract")}
-        elif self.format == "parquet":
-            settled = {"delimiter", "header"}
-        lines = [f"{name} = {text}" for name, text in quoted.items() if text != '""' and name not in settled]
-        for table in _TABLES:
-            if (rows := getattr(self, table)) and table not in settled:
-                lines += [
-                    "",
-                    f"[{table}]",
-                    *(f"{_toml_key(name)} = {toml_value(value)}" for name, value in rows.items()),
-                ]
+        names = {f.name for f in fields(self)}
+        if self.format in SELF_DESCRIBING:
+            names &= SELF_DESCRIBING[self.format]
+        elif self.format in CONVENTIONS:
+            names -= CONVENTIONS[self.format].fixed.keys()
+        elif self.reader != "csv":
+            names -= {"delimiter", "header", "skip_lines"}
+        usual = {f.name: f.default for f in fields(self) if f.name in _QUIET}
+        lines = [
+            f"{name} = {toml_value(getattr(self, name))}"
+            for name in (f.name for f in fields(self))
+            if name in names and name not in TABLES and getattr(self, name) not in ("", usual.get(name))
+        ]
+        for table in TABLES:
+            if (rows := getattr(self, table)) and table in names:
+                lines += ["", f"[{table}]", *(f"{toml_key(name)} = {toml_value(row)}" for name, row in rows.items())]
         return "\n".join(lines) + "\n"
 
 
-def toml_value(value: str | int | bool) -> str:
+def settled_declaration(format_name: str) -> Declaration:
+    """What a vendor's format settles and usually has, as a declaration; what it leaves open is at its default."""
+    convention = CONVENTIONS[format_name]
+    return Declaration(**{**convention.usual, **convention.fixed, "format": format_name})
+
+
+def toml_value(value: str | int | bool | tuple[str | int, ...]) -> str:
     """Text of one value in a TOML file."""
     # JSON and TOML write strings alike, but for two escapes: pairs of surrogates, and the delete character.
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def _toml_key(name: str) -> str:
+def toml_key(name: str) -> str:
+    """Text of one key in a TOML file."""
     return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else toml_value(name)
 
 
-def load_declaration(folder: Path) -> Declaration | None:
-    """Declaration of a raw folder; None if it has no ``source.toml``.
+def shifted_zone(timezone: str) -> tuple[str, timedelta]:
+    """IANA zone of a declared ``timezone``, and how far the vendor's clock runs ahead of it.
 
-    Raises
-    ------
-    BadInputError
-        Not TOML, unknown or missing keys, values out of range; all problems in one message.
+    Examples
+    --------
+    >>> shifted_zone("America/New_York+07:00")
+    ('America/New_York', datetime.timedelta(seconds=25200))
+    >>> shifted_zone("UTC")
+    ('UTC', datetime.timedelta(0))
     """
-    path = folder / DECLARATION_FILE
-    if not path.is_file():
-        return None
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
-        raise BadInputError(f"{path}: not valid TOML: {problem}. Correct the file.") from problem
-    return declaration_from(content, str(path))
-
-
-def declaration_from(content: Mapping[str, Any], where: str) -> Declaration:
-    """Declaration from the keys of a ``source.toml``.
-
-    Raises
-    ------
-    BadInputError
-        Unknown or missing keys, wrong types, values out of range; all problems in one message.
-    """
-    known = {f.name: f for f in fields(Declaration)}
-    problems = [f"unknown key {key!r} (known: {sorted(known)})" for key in content if key not in known]
-    wanted: dict[str, type] = dict.fromkeys(known, str) | {"header": bool} | dict.fromkeys(_TABLES, dict)
-    problems += [
-        f"{key}: expected {wanted[key].__name__}, got {value!r}"
-        for key, value in content.items()
-        if key in wanted and not isinstance(value, wanted[key])
-    ]
-    if "format" not in content:
-        problems.append(f"missing key 'format' (one of {_formats()})")
-    if not problems:
-        convention = CONVENTIONS.get(content["format"])
-        settled = {} if convention is None else dict(convention.fixed)
-        if given := sorted(settled.keys() & content.keys()):
-            problems = [f"{given}: {content['format']} settles these; remove the keys, or declare format = 'csv'"]
-        else:
-            declaration = Declaration(**{**settled, **content})
-            problems = _problems(declaration, {**settled, **content})
-    if problems:
-        raise BadInputError(f"{where}: " + "; ".join(problems) + ". Nothing was read; correct the declaration.")
-    return declaration
-
-
-def _problems(declaration: Declaration, content: Mapping[str, Any]) -> list[str]:
-    if declaration.reader not in FORMATS:
-        return [f"format: expected one of {_formats()}, got {declaration.format!r}"]
-    if declaration.format == "databento_dbn":
-        extra = sorted(set(content) - {"format", "contract"})
-        return [f"{extra}: a DBN file declares these itself; remove the keys"] if extra else []
-    problems = [
-        f"missing key {key!r}: {meaning}"
-        for key, meaning in (
-            ("contract", "the product the files hold, e.g. 'MES'"),
-            ("bar_label", "'open' or 'close', the end of the minute that stamps a row"),
-            ("volume", "'contracts' or 'ticks'"),
-            ("columns", "a [columns] section that names time, open, high, low, close and volume"),
-        )
-        if key not in content
-    ]
-    if declaration.bar_label not in BAR_LABELS:
-        problems.append(f"bar_label: expected one of {BAR_LABELS}, got {declaration.bar_label!r}")
-    if declaration.volume not in VOLUME_MEANINGS:
-        problems.append(f"volume: expected one of {VOLUME_MEANINGS}, got {declaration.volume!r}")
-    if declaration.timezone:
-        problems += _zone_problem(declaration.timezone)
-    if declaration.time_format not in {ISO_TIME, *TIME_FORMATS_EPOCH}:
-        problems += _pattern_problem(declaration.time_format)
-    mark = declaration.delimiter
-    if declaration.reader == "csv" and (len(mark) != 1 or not mark.isascii() or mark in '"\r\n\0'):
-        problems.append(f"delimiter: expected one character of ASCII, no quote and no line end, got {mark!r}")
-    return problems + _expiry_problems(declaration) + _column_problems(declaration)
-
-
-def _formats() -> list[str]:
-    return sorted({*FORMATS, *CONVENTIONS})
-
-
-def _expiry_problems(declaration: Declaration) -> list[str]:
-    """Names that are no expiry, and anything but exactly one way to know it."""
-    named = {"expiry": declaration.expiry} if declaration.expiry else {}
-    named |= {f"[expiry_of_file] {file!r}": name for file, name in declaration.expiry_of_file.items()}
-    problems = [
-        f"{key}: {name!r} is no expiry name; expected the product, a month code and the year, "
-        f"e.g. '{declaration.contract or 'MES'}U6' for September 2026"
-        for key, name in named.items()
-        if not isinstance(name, str) or parse_expiry(name) is None
-    ]
-    ways = ("expiry" in declaration.columns, bool(declaration.expiry), bool(declaration.expiry_of_file))
-    if declaration.columns and sum(ways) != 1:
-        column = "" if declaration.format in CONVENTIONS else " or a column [columns] expiry,"
-        problems.append(
-            f'expiry: give either a fixed expiry = "MESU6",{column} or a section [expiry_of_file] with a line a file, '
-            "one of them"
-        )
-    return problems
-
-
-def _zone_problem(name: str) -> list[str]:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones, as "America"
-        return [f"timezone: {name!r} is no IANA zone (examples: 'UTC', 'America/New_York', 'EST')"]
-    return []
-
-
-def _pattern_problem(pattern: str) -> list[str]:
-    expected = f"time_format: expected '{ISO_TIME}', one of {sorted(TIME_FORMATS_EPOCH)} or a strptime pattern"
-    if "%" not in pattern:
-        return [f"{expected}, got {pattern!r}"]
-    try:
-        pd.to_datetime(pd.Series(["x"]), format=pattern, errors="coerce")
-    except (ValueError, re.error) as problem:
-        return [f"{expected}, got {pattern!r}: {problem}"]
-    return []
-
-
-def _column_problems(declaration: Declaration) -> list[str]:
-    columns, by_number = declaration.columns, declaration.reader == "csv" and not declaration.header
-    problems = [f"[columns] unknown key {key!r}" for key in columns if key not in REQUIRED_COLUMNS + OPTIONAL_COLUMNS]
-    problems += [f"[columns] missing {key!r}" for key in REQUIRED_COLUMNS if columns and key not in columns]
-    kind = "a column number from 1 (the files have no header)" if by_number else "a column name"
-    for key, place in columns.items():
-        fits = (
-            isinstance(place, int) and not isinstance(place, bool) and place >= 1
-            if by_number
-            else isinstance(place, str)
-        )
-        if not fits:
-            problems.append(f"[columns] {key}: expected {kind}, got {place!r}")
-    fields_of: dict[str, list[str]] = {}
-    for key, place in columns.items():
-        fields_of.setdefault(repr(place), []).append(key)
-    problems += [
-        f"[columns] {place}: named for {' and '.join(keys)}; a column means one thing"
-        for place, keys in fields_of.items()
-        if len(keys) > 1
-    ]
-    if "date" in columns and declaration.time_format in TIME_FORMATS_EPOCH:
-        problems.append("[columns] date: an epoch time has no separate date")
-    return problems
+    found = _SHIFTED_ZONE.fullmatch(timezone)
+    if found is None:
+        return timezone, timedelta(0)
+    ahead = timedelta(hours=int(found["hours"]), minutes=int(found["minutes"]))
+    return found["zone"], ahead if found["sign"] == "+" else -ahead

@@ -1,46 +1,34 @@
 """What a raw folder can prove about itself, and what a person has to declare.
 
 DBN files describe themselves. Text and Parquet files never say which end of the minute stamps a bar, and seldom their
-zone; two vendors write the same shape with different meanings. So for them detection collects evidence and refuses,
-with the text to put into ``source.toml``.
+zone; vendors write the same shape with different meanings. So for them detection collects evidence and writes a
+proposal to confirm: what only the vendor knows is left to be filled in, and between two vendors of one shape it refuses
+to choose. Neighbours: :mod:`factory_assets.market.readers.proposals` words the proposal,
+:mod:`factory_assets.market.readers.lookalikes` tells shapes apart.
 """
 
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from factory_assets.market.open_interest import OPEN_INTEREST_FILE
 from factory_assets.market.readers.databento import dbn_metadata
-from factory_assets.market.readers.declaration import (
-    DECLARATION_FILE,
-    FORMATS,
-    REQUIRED_COLUMNS,
-    Declaration,
-    toml_value,
-)
+from factory_assets.market.readers.declaration import DECLARATION_FILE, FORMATS, Declaration
 from factory_assets.market.readers.delimited import sniff
-from factory_assets.market.readers.lookalikes import has_shared_shape, lookalike_evidence, ninjatrader_proposal
+from factory_assets.market.readers.lookalikes import formats_of_shape
+from factory_assets.market.readers.proposals import (
+    Proposal,
+    commented,
+    csv_proposal,
+    parquet_proposal,
+    refusal,
+    vendor_proposal,
+)
 from factory_assets.vocabulary.errors import AmbiguousFormatError, BadInputError
 from factory_assets.vocabulary.instruments import Instrument
 
-_ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}([T ]|$)")
-_USUAL_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        "time": ("open_time", "time", "timestamp", "datetime"),
-        "date": ("date",),
-        "open": ("open",),
-        "high": ("high",),
-        "low": ("low",),
-        "close": ("close", "last"),
-        "volume": ("volume",),
-        "expiry": ("expiry", "symbol", "contract"),
-    }
-)
+# Files that come with bars and hold none: open interest, and what Databento puts beside a download.
+_COMPANIONS = frozenset({OPEN_INTEREST_FILE, "manifest.json", "metadata.json", "symbology.json", "condition.json"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +48,7 @@ class Detection:
 
 
 def detect(folder: Path, instrument: Instrument) -> Detection:
-    """Propose a declaration for a raw folder.
+    """What a raw folder proves by itself.
 
     Raises
     ------
@@ -70,28 +58,63 @@ def detect(folder: Path, instrument: Instrument) -> Detection:
         No such folder, no data files, or files of several formats.
     """
     format_name, files = data_files(folder)
-    first = files[0]
     if format_name == "databento_dbn":
-        facts = dbn_metadata(first)
-        evidence = (
-            f"{len(files)} DBN files; {first.name}: {', '.join(f'{key} {value}' for key, value in facts.items())}",
-            "Databento stamps ohlcv-1m records with the bar's open in UTC and counts volume in contracts",
-        )
-        return Detection(declaration=Declaration(format=format_name, contract=instrument.symbol), evidence=evidence)
-    evidence_of = _csv_evidence if format_name == "csv" else _parquet_evidence
-    seen, proposal = evidence_of(files, instrument)
+        return _dbn(files, instrument)
+    proposal = propose(folder, instrument)
     raise AmbiguousFormatError(
-        f"{folder}: {len(files)} {format_name} files and no {DECLARATION_FILE}. {seen} Nothing in the files proves "
-        "whether a row is stamped with the open or the close of its minute, in which time zone, and what volume "
-        f"counts; vendors differ. Write {folder / DECLARATION_FILE} with (check every line, fill in what is commented "
-        "out):\n\n"
-        f'format = "{format_name}"\n'
-        f"contract = {toml_value(instrument.symbol)}\n"
-        'bar_label = "open"          # or "close"\n'
-        'timezone = "UTC"            # or the zone the vendor writes, e.g. "America/New_York"\n'
-        'volume = "contracts"        # or "ticks"\n'
-        f"{proposal}"
+        f"{folder}: {len(files)} {format_name} files and no {DECLARATION_FILE}. {' '.join(proposal.evidence)} Nothing "
+        "in the files proves all of this: the end of the minute that stamps a row, its time zone, and what volume "
+        f"counts; vendors differ. Let factory ingest --detect write {folder / DECLARATION_FILE}, or write it with "
+        f"(check every line, fill in what is commented out):\n\n{proposal.text}"
     )
+
+
+def propose(folder: Path, instrument: Instrument) -> Proposal:
+    """A declaration for a person to confirm, with its evidence.
+
+    Raises
+    ------
+    AmbiguousFormatError
+        Several vendors write such files with different meanings: the message says what each would mean and what to
+        declare. Nothing is proposed then.
+    BadInputError
+        No such folder, no data files, or files of several formats.
+    """
+    kind, files = data_files(folder)
+    if kind == "databento_dbn":
+        found = _dbn(files, instrument)
+        text = found.declaration.to_toml() + "confirmed = false\n"
+        joined = any("symbology continuous" in fact for fact in found.evidence)
+        if joined:
+            text += (
+                "\n[expiry_from]               # the month of each stretch, by its first trade date; factory ingest\n"
+                '# "2026-01-28" = ...         # says where the instrument id changes\n'
+            )
+        return commented(Proposal(format=kind, evidence=found.evidence, text=text, needed=joined), files)
+    if kind == "csv" and files[0].name.lower().endswith(".zst"):
+        proposal = vendor_proposal("databento_csv", files, None, instrument)
+    elif kind == "csv":
+        facts = sniff(files[0])
+        shapes = formats_of_shape(facts)
+        if len(shapes) > 1:
+            raise AmbiguousFormatError(refusal(folder, files, shapes, instrument))
+        proposal = (
+            vendor_proposal(shapes[0], files, facts, instrument) if shapes else csv_proposal(files, facts, instrument)
+        )
+    elif kind == "parquet":
+        proposal = parquet_proposal(files, instrument)
+    else:
+        proposal = vendor_proposal(kind, files, None, instrument)
+    return commented(proposal, files)
+
+
+def _dbn(files: Sequence[Path], instrument: Instrument) -> Detection:
+    facts = dbn_metadata(files[0])
+    evidence = (
+        f"{len(files)} DBN files; {files[0].name}: {', '.join(f'{key} {value}' for key, value in facts.items())}",
+        "Databento stamps ohlcv-1m records with the bar's open in UTC and counts volume in contracts",
+    )
+    return Detection(declaration=Declaration(format="databento_dbn", contract=instrument.symbol), evidence=evidence)
 
 
 def data_files(folder: Path) -> tuple[str, list[Path]]:
@@ -123,6 +146,9 @@ def data_files(folder: Path) -> tuple[str, list[Path]]:
     if not found:
         known = sorted(suffix for suffixes in FORMATS.values() for suffix in suffixes)
         raise BadInputError(f"{folder}: no raw files; expected some of {known}. Put the vendor's files there.")
+    odd = [p.name for files in found.values() for p in files if not p.name.isprintable()]
+    if odd:
+        raise BadInputError(f"{folder}: file names with characters that are no text: {odd[:3]!a}. Rename the files.")
     nested = [p.name for p in sorted(folder.iterdir()) if p.is_dir() and _holds_data(p)]
     if nested:
         raise BadInputError(f"{folder}: raw files in subfolders {nested[:5]} would be left out. Put all in one folder.")
@@ -139,94 +165,4 @@ def _holds_data(folder: Path) -> bool:
 
 def _is_data(path: Path, suffixes: tuple[str, ...]) -> bool:
     name = path.name.lower()
-    return not name.startswith((".", "readme")) and name.endswith(suffixes)
-
-
-def _csv_evidence(files: Sequence[Path], instrument: Instrument) -> tuple[str, str]:
-    path = files[0]
-    facts = sniff(path)
-    seen = (
-        f"{path.name} looks delimited by {facts.delimiter!r}, header {str(facts.header).lower()}; a row: "
-        f"{facts.sample_line!r}."
-    )
-    found: dict[str, str | int]
-    if facts.header:
-        found = dict(_named(facts.first))
-        shown = facts.sample if facts.sample != facts.first else ()
-    else:
-        apart = len(facts.first) > len(REQUIRED_COLUMNS) and ":" in facts.first[1]
-        fields = ("date", *REQUIRED_COLUMNS) if apart else REQUIRED_COLUMNS
-        found = {field: number for number, field in enumerate(fields, start=1) if number <= len(facts.first)}
-        shown = facts.sample
-    numbers = [facts.first.index(place) if isinstance(place, str) else place - 1 for place in _stamps(found)]
-    stamp = " ".join(shown[number].strip() for number in numbers if number < len(shown))
-    lines = [
-        f"delimiter = {toml_value(facts.delimiter)}",
-        f"header = {toml_value(facts.header)}",
-        'time_format = "iso8601"'
-        if _ISO_DATE.match(stamp)
-        else "# time_format = ...          # to be filled in: a strptime pattern such as '%Y%m%d %H%M%S', or 'epoch_s';"
-        f" the times look like {stamp!a}",
-    ]
-    heading = "[columns]                   # " + ("names in the header" if facts.header else "numbers, the first is 1")
-    template = _template(lines, heading, found, instrument)
-    if has_shared_shape(facts):
-        return f"{seen} {lookalike_evidence(path, instrument)}", template + "\n" + ninjatrader_proposal(
-            files, instrument
-        )
-    return seen, template
-
-
-def _parquet_evidence(files: Sequence[Path], instrument: Instrument) -> tuple[str, str]:
-    path = files[0]
-    try:
-        schema = pq.read_schema(path)
-    except (pa.ArrowException, OSError) as problem:
-        raise BadInputError(f"{path}: not a whole Parquet file: {problem}. Export it again.") from problem
-    listing = ", ".join(f"{field.name} ({field.type})" for field in schema)
-    found: dict[str, str | int] = dict(_named(schema.names))
-    stamped = all(pa.types.is_timestamp(schema.types[schema.names.index(place)]) for place in _stamps(found))
-    pattern = (
-        "# time_format = ...          # to be filled in unless 'iso8601': a strptime pattern, or 'epoch_s' and so on"
-    )
-    lines = [] if stamped else [pattern]
-    return f"{path.name} has the columns {listing}.", _template(lines, "[columns]", found, instrument)
-
-
-def _named(names: Sequence[str]) -> dict[str, str]:
-    """Column of each field by its usual names in any case; what is left takes the other columns in their order."""
-    free = {name.strip().lower(): name for name in reversed(names)}
-    found: dict[str, str] = {}
-    for field, usual in _USUAL_NAMES.items():
-        known = next((free.pop(name) for name in usual if name in free), None)
-        if known is not None:
-            found[field] = known
-    if "time" not in found and "date" in found:
-        found["time"] = found.pop("date")
-    elif "date" in found and found["time"].strip().lower() != "time":
-        del found["date"]  # a timestamp or open_time is whole by itself
-    left = [name for name in names if name not in found.values() and name.strip().lower() not in {"", "date"}]
-    for field in REQUIRED_COLUMNS:
-        if field not in found and left:
-            found[field] = left.pop(0)
-    return found
-
-
-def _stamps(found: Mapping[str, str | int]) -> list[Any]:
-    return [found[field] for field in ("date", "time") if field in found]
-
-
-def _template(lines: list[str], heading: str, found: Mapping[str, str | int], instrument: Instrument) -> str:
-    """The rest of the text to declare; what nobody can know from the files stays a comment."""
-    month = f"{instrument.symbol}{instrument.delivery_months[0]}6"
-    if "expiry" not in found:
-        lines = [
-            *lines,
-            f'# expiry = "{month}"         # to be filled in: the delivery month of all rows, unless a column names it',
-        ]
-    wanted = [field for field in ("date", *REQUIRED_COLUMNS, "expiry") if field in found or field in REQUIRED_COLUMNS]
-    columns = [
-        f"{field} = {toml_value(found[field])}" if field in found else f"# {field} = ...   # no column is left for it"
-        for field in wanted
-    ]
-    return "\n".join([*lines, "", heading, *columns]) + "\n"
+    return not name.startswith((".", "readme")) and name not in _COMPANIONS and name.endswith(suffixes)

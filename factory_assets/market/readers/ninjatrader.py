@@ -6,20 +6,14 @@ quotes, of ticks or of larger bars, a header somebody added, a month in the file
 
 from pathlib import Path
 
-import numpy as np
-
 from factory_assets.market.readers.conventions import CONVENTIONS, named_file
 from factory_assets.market.readers.declaration import DECLARATION_FILE, Declaration
 from factory_assets.market.readers.delimited import read_csv, sniff
 from factory_assets.market.readers.raw import FileRead
 from factory_assets.vocabulary.errors import BadInputError, ForeignContractError
-from factory_assets.vocabulary.frames import times_us
 from factory_assets.vocabulary.instruments import Instrument
-from factory_assets.vocabulary.timeframes import MINUTE_US
 
 _QUOTES = ("bid", "ask")
-# Fewer rows may by chance all stand a multiple of some minutes apart.
-_SPACING_ROWS_MIN = 20
 
 
 def read_ninjatrader(path: Path, instrument: Instrument, declaration: Declaration) -> FileRead:
@@ -44,9 +38,7 @@ def read_ninjatrader(path: Path, instrument: Instrument, declaration: Declaratio
     """
     _check_name(path, instrument, declaration)
     _check_shape(path, declaration)
-    found = read_csv(path, instrument, declaration)
-    _check_minutes(path, found)
-    return found
+    return read_csv(path, instrument, declaration)
 
 
 def _check_name(path: Path, instrument: Instrument, declaration: Declaration) -> None:
@@ -83,17 +75,4 @@ def _check_shape(path: Path, declaration: Declaration) -> None:
         raise BadInputError(
             f"{what}; line 1 has {len(facts.first)} fields with {facts.delimiter!r} between them. Export minute bars "
             '(ticks and days have other fields), or declare the file under format = "csv".'
-        )
-
-
-def _check_minutes(path: Path, found: FileRead) -> None:
-    """Bars of five minutes have the same shape; only their spacing tells."""
-    open_us = np.unique(times_us(found.minutes["open_time"]))
-    if len(open_us) < _SPACING_ROWS_MIN:
-        return
-    step = int(np.gcd.reduce(np.diff(open_us)))
-    if step > MINUTE_US:
-        raise BadInputError(
-            f"{path}: all {len(open_us)} bars stand multiples of {step // MINUTE_US} minutes apart: not bars of one "
-            "minute. Export the interval Minute with value 1."
         )

@@ -32,12 +32,19 @@ class FileRead:
     rows_read : int
         Rows in the file.
     spread_rows : int
-        Rows of calendar spreads and other combinations, which were left out: ``rows_read - len(minutes)``.
+        Rows of calendar spreads and other combinations, which were left out.
+    superseded_rows : int
+        Rows of a continuous series that were left out because they were traded in the month before, in the first hours
+        of the session in which the vendor took the next one: ``rows_read - spread_rows - len(minutes)``.
+    ignored_columns : int
+        Columns of the file that nothing was read from, as plots of indicators in an export of a chart.
     """
 
     minutes: pd.DataFrame
     rows_read: int
     spread_rows: int
+    superseded_rows: int = 0
+    ignored_columns: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,18 +57,24 @@ class RawRead:
         One row a traded minute and outright expiry, per ``schemas.RAW_MINUTES`` without ``contract``, sorted as the
         schema says; a row is known one minute after its ``open_time``. Nothing has been validated yet but the shape.
     counts : mapping of str to int or str
-        ``files_read``, ``files_ignored``, ``rows_read``, ``spread_rows``, ``raw_rows`` (= rows_read - spread_rows)
-        and ``volume_meaning``.
+        ``files_read``, ``files_ignored``, ``rows_read``, ``spread_rows``, ``superseded_rows``, ``raw_rows`` (what is
+        left of the rows), ``ignored_columns`` (the most of any file), ``volume_meaning`` and ``series`` (``months`` or
+        ``continuous``).
     declaration : Declaration
         Conventions the files were read by.
     sources : DataFrame
-        One row a file: ``source_file``, ``sha256``, ``bytes``, ``rows_read``, ``spread_rows``.
+        One row a file: ``source_file``, ``sha256``, ``bytes``, ``rows_read``, ``spread_rows``, ``superseded_rows``.
     """
 
     minutes: pd.DataFrame
     counts: Mapping[str, int | str]
     declaration: Declaration
     sources: pd.DataFrame
+
+    @property
+    def source_digest(self) -> str:
+        """Sha256 over the sorted sha256 of the files: the same for the same files in any order, under any names."""
+        return hashlib.sha256("".join(sorted(self.sources["sha256"].astype(str))).encode()).hexdigest()
 
 
 def file_sha256(path: Path) -> str:

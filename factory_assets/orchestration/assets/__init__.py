@@ -11,6 +11,7 @@ import dagster as dg
 
 FILES = (
     "market",
+    "quality",
     "features",
     "study",
     "labels",

@@ -9,10 +9,12 @@ from factory_assets.adapters import (
     fold_windows_verdict,
     sequence_invariants,
 )
+from factory_assets.features import catalogue
 from factory_assets.features.pools import sequence_pool, tabular_pool
 from factory_assets.orchestration.factory_asset import factory_asset
 from factory_assets.orchestration.materialization import Materialization, Product
 from factory_assets.orchestration.outputs import table_output
+from factory_assets.orchestration.series_volume import HAS_VOLUME, has_volume, volume_note
 from factory_assets.vocabulary.frames import dates_days, times_us
 from factory_assets.vocabulary.schemas import LABELS, SEQUENCE, SPLITS, TABULAR
 from factory_assets.vocabulary.timeframes import BASE_MINUTES, TIMEFRAMES_MINUTES, features_name
@@ -31,8 +33,9 @@ _ROWS = features_name(BASE_MINUTES)
 )
 def tabular(part: Materialization) -> Iterable[Product]:
     """Join each timeframe's features to the decisions by close_time."""
-    settings = part.settings.adapters
-    pool = tabular_pool(settings.tabular_primary_minutes, settings.tabular_other_minutes)
+    settings, in_series = part.settings.adapters, has_volume(part, _ROWS)
+    minutes = (settings.tabular_primary_minutes, settings.tabular_other_minutes)
+    pool = tabular_pool(*minutes, has_volume=in_series)
     outcome = part.read(LABELS.name, columns=["decision_time", "trade_date", "event"])
     sample = outcome[outcome["event"]]
     decisions = times_us(sample["decision_time"])
@@ -46,7 +49,8 @@ def tabular(part: Materialization) -> Iterable[Product]:
             name=TABULAR.name,
             content=rows,
             verdicts=adapter_invariants(rows, decisions, features, pool),
-            metadata={"columns": sum(len(names) for names in pool.values())},
+            metadata={"columns": sum(len(names) for names in pool.values()), **volume_note(in_series, catalogue())},
+            meta={HAS_VOLUME: in_series},
         )
     ]
 
@@ -68,7 +72,8 @@ def tabular(part: Materialization) -> Iterable[Product]:
 )
 def sequence(part: Materialization) -> Iterable[Product]:
     """Say which rows of features_5min each decision's window shows; no row is copied."""
-    names, settings = sequence_pool(), part.settings.adapters
+    settings, in_series = part.settings.adapters, has_volume(part, _ROWS)
+    names = sequence_pool(has_volume=in_series)
     outcome = part.read(LABELS.name, columns=["decision_time", "trade_date", "event", "t1"])
     sample = outcome[outcome["event"]]
     decisions = times_us(sample["decision_time"])
@@ -93,6 +98,8 @@ def sequence(part: Materialization) -> Iterable[Product]:
                 "columns": len(names),
                 "window_bars": settings.sequence_window_bars,
                 "shorter_windows": int((windows["rows"] < settings.sequence_window_bars).sum()),
+                **volume_note(in_series, catalogue()),
             },
+            meta={HAS_VOLUME: in_series},
         )
     ]

@@ -21,6 +21,7 @@ from factory_assets.orchestration.materialization import Materialization, Produc
 from factory_assets.orchestration.outputs import Output
 from factory_assets.orchestration.proving_folder import proving_folder
 from factory_assets.orchestration.releases import released_folder
+from factory_assets.orchestration.series_volume import has_volume
 from factory_assets.stacking import FittedMember, FittedMeta
 from factory_assets.storage.files import sync_folder
 from factory_assets.vocabulary.code_version import code_version
@@ -108,7 +109,8 @@ def _proven_labels(part: Materialization) -> pd.DataFrame:
 
 def _release(part: Materialization) -> Release:
     """The fitted parts together; ``inputs`` is filled in when all of them are read."""
-    settings = part.settings.adapters
+    settings, in_series = part.settings.adapters, has_volume(part, features_name(BASE_MINUTES))
+    minutes = (settings.tabular_primary_minutes, settings.tabular_other_minutes)
     rule = json.loads(part.read_files("decision_rule").files["rule.json"])
     m0_long, m0_short = rule["m0"]["-1"]
     members = {name: FittedMember.from_files(part.read_files(f"model_{name}").files) for name in BASES}
@@ -121,8 +123,10 @@ def _release(part: Materialization) -> Release:
         barriers=part.barriers,
         labels=part.settings.labels,
         market=part.settings.market,
-        pool=tabular_pool(settings.tabular_primary_minutes, settings.tabular_other_minutes),
-        sequence=_sequence(settings, members),
+        has_volume=in_series,
+        joins_without_overlap=part.meta_of(RAW_MINUTES.name).get("series") == "continuous",
+        pool=tabular_pool(*minutes, has_volume=in_series),
+        sequence=_sequence(settings, members, in_series=in_series),
         members=members,
         meta=meta,
         theta=float(rule["theta"]["stack"]),
@@ -135,13 +139,15 @@ def _release(part: Materialization) -> Release:
     )
 
 
-def _sequence(settings: AdapterSettings, members: Mapping[str, FittedMember]) -> SequenceInput | None:
+def _sequence(
+    settings: AdapterSettings, members: Mapping[str, FittedMember], *, in_series: bool
+) -> SequenceInput | None:
     """What the sequence members read; None if there is none."""
     if not any(member.model.entry.adapter == SEQUENCE for member in members.values()):
         return None
     return SequenceInput(
         minutes=BASE_MINUTES,
-        names=sequence_pool(),
+        names=sequence_pool(has_volume=in_series),
         window_bars=settings.sequence_window_bars,
         outage_minutes_max=settings.sequence_outage_minutes_max,
     )

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
-from factory_assets.features import compute
+from factory_assets.features import catalogue, compute
 from factory_assets.features.causality import certify
 from factory_assets.orchestration.factory_asset import factory_asset
 from factory_assets.orchestration.materialization import Materialization, Product
 from factory_assets.orchestration.outputs import table_output
+from factory_assets.orchestration.series_volume import HAS_VOLUME, volume_note
 from factory_assets.reports.features import feature_figures
 from factory_assets.reports.figure import Figure
 from factory_assets.vocabulary.frames import dates_days
@@ -24,6 +25,7 @@ CERTIFICATE = (
     "finite_after_warmup",
     "no_constant_feature",
     "no_duplicate_features",
+    "volume_use_declared",
     "positive_controls_caught",
 )
 """Invariants of every timeframe's features, evaluated on the partition itself."""
@@ -48,6 +50,7 @@ def features(part: Materialization) -> Iterable[Product]:
     for minutes in TIMEFRAMES_MINUTES:
         bars = part.read(bars_name(minutes))
         values = compute(bars, minutes=minutes)
+        in_series = bool(bars["volume"].notna().any())
         yield Product(
             name=features_name(minutes),
             content=values,
@@ -59,7 +62,9 @@ def features(part: Materialization) -> Iterable[Product]:
                 seed=settings.certificate_seed,
                 values=values,
             ),
+            metadata=volume_note(in_series, catalogue()),
             figures=_figures(part, values) if minutes == BASE_MINUTES else (),
+            meta={HAS_VOLUME: in_series},
         )
 
 

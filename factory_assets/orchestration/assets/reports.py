@@ -12,12 +12,13 @@ from factory_assets.orchestration.factory_asset import factory_asset
 from factory_assets.orchestration.ledger_files import LedgerFiles
 from factory_assets.orchestration.materialization import Materialization, Product
 from factory_assets.orchestration.outputs import CATALOGUE, Output
-from factory_assets.orchestration.pages import place_page
+from factory_assets.orchestration.pages import page_path, place_page
+from factory_assets.orchestration.series_volume import has_volume, volume_note
 from factory_assets.reports.evaluation import evaluation_figures
 from factory_assets.reports.features import feature_figures
 from factory_assets.reports.headline import edge_sentences
 from factory_assets.reports.labels import label_figures
-from factory_assets.reports.market import market_figures
+from factory_assets.reports.market import price_figure
 from factory_assets.reports.metric_table import METRIC_GROUPS, metric_table
 from factory_assets.reports.models import curve_figures, model_figures
 from factory_assets.reports.page import Section, render_page
@@ -36,6 +37,7 @@ from factory_assets.vocabulary.schemas import (
 )
 from factory_assets.vocabulary.timeframes import BASE_MINUTES, features_name
 
+_QUALITY_LINK = "Are these bars fit for use? Coverage, gaps, quarantine and rolls of the contract: the quality page."
 _FEATURES = features_name(BASE_MINUTES)
 _READS = (
     CANONICAL_BARS.name,
@@ -161,13 +163,15 @@ def _inputs(part: Materialization) -> list[Section]:
                 rolls.drop(columns="contract").astype({"trade_date": str}),
                 *([reasons] if len(reasons) else []),
             ],
-            figures=market_figures(bars, quarantine, rolls, simulated=simulated),
+            figures=[price_figure(bars, rolls, simulated=simulated)],
+            pages={page_path(part.home, part.key.of_contract, "quality").name: _QUALITY_LINK},
         ),
         Section(
             title="Features",
             paragraphs=[
                 "Every feature passed the causality certificate on the whole partition; its verdicts are below. "
                 "Distributions are of train sessions only.",
+                *volume_note(has_volume(part, _FEATURES), catalogue()).values(),
             ],
             tables=[groups.rename_axis("group").reset_index(name="features")],
             verdicts=part.verdicts_of(_FEATURES),

@@ -47,6 +47,7 @@ def look_at_raw(folder: Path, product: Instrument, outside_before: str) -> RawFo
     outside_before : str
         :attr:`RawFolder.outside` of the look before; empty if there was none.
     """
+    from factory_assets.market.open_interest import open_interest_files
     from factory_assets.market.readers import declaration_of
 
     if not folder.is_dir():
@@ -56,7 +57,7 @@ def look_at_raw(folder: Path, product: Instrument, outside_before: str) -> RawFo
         return RawFolder(outside=outside, digest=None, reason="the raw files changed since the last look")
     try:
         declaration, files = declaration_of(folder, product)
-        hashes = {path.name: _hashed(path) for path in files}
+        hashes = {path.name: _hashed(path) for path in (*files, *open_interest_files(folder))}
     except (BadInputError, OSError) as problem:
         return RawFolder(outside=outside, digest=None, reason=f"the raw files cannot be read: {problem}")
     if _outside(folder) != outside:
