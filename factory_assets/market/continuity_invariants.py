@@ -42,7 +42,8 @@ def coverage_invariants(
     -------
     list of Verdict
         ``coverage_accounts_for_bars`` (blocking): every bar, gap and quarantined row is counted in the session it
-        lies in by Chicago wall clock, bars with and without a trade apart, and every scheduled session is there. Warnings, with the sessions' names:
+        lies in by Chicago wall clock, bars with and without a trade apart, and every scheduled session is there.
+        Warnings, with the sessions' names:
         ``session_shares_steady`` (the share of traded minutes collapses) and ``schedule_is_traded`` (no delivery
         month trades at a session's edge, or all day: the calendar is wrong or data are lacking).
     """

@@ -16,7 +16,7 @@ from factory_assets.market.expiry import delivery_indices
 from factory_assets.market.quality import REASONS
 from factory_assets.market.sessions import CHICAGO, SessionCalendar
 from factory_assets.market.wall_clock import close_minutes, trade_dates
-from factory_assets.vocabulary.frames import times_us
+from factory_assets.vocabulary.frames import from_us, times_us
 from factory_assets.vocabulary.instruments import Instrument
 from factory_assets.vocabulary.settings import MarketSettings
 from factory_assets.vocabulary.timeframes import DAY_US
@@ -130,7 +130,7 @@ def _first_broken(
 ) -> np.ndarray:
     """First rule each row breaks, int8 index into REASONS; ``_KEPT`` for none. Adds the rows' trade date as ``day``."""
     prices, volume = rows[_PRICES], rows["volume"]
-    times = pd.Series(pd.to_datetime(rows["open_us"], unit="us", utc=True))
+    times = pd.Series(from_us(rows["open_us"].to_numpy()))
     rows["day"] = trade_dates(times)
     breaks = {
         "conflicting_duplicate": conflicting,
@@ -171,6 +171,7 @@ def _outside(times: pd.Series, day: pd.Series, instrument: Instrument, calendar:
     pad = pd.Timedelta(days=10)
     asked = asked[(asked >= first) & (asked <= last)].clip(first + pad, last - pad)
     closes = pd.Series(close_minutes(asked, instrument, calendar.name), dtype=np.float64)
+    closes.index = pd.DatetimeIndex(closes.index).as_unit("us")  # nanoseconds end in 2262, corrupt times do not
     wall = times.dt.tz_convert(CHICAGO).dt.tz_localize(None)
     minute = (wall - day) / pd.Timedelta(minutes=1)  # of the trade date; negative on the evening before
     before_open = minute < -_SESSION_OPEN_MINUTES_BEFORE_MIDNIGHT

@@ -13,6 +13,8 @@ from factory_assets.market.sessions import CHICAGO
 from factory_assets.vocabulary.instruments import Instrument
 
 _REGULAR_CLOSE = "16:00"
+# From the open at 17:00 to midnight; in microseconds, because nanoseconds end in 2262 and corrupt times do not.
+_EVENING = pd.Timedelta(hours=7).as_unit("us")
 
 
 def trade_dates(open_times: pd.Series) -> pd.Series:
@@ -24,7 +26,7 @@ def trade_dates(open_times: pd.Series) -> pd.Series:
         Bar open times.
     """
     local = open_times.dt.tz_convert(CHICAGO).dt.tz_localize(None)
-    return (local + pd.Timedelta(hours=7)).dt.normalize()
+    return (local + _EVENING).dt.normalize()
 
 
 def close_minutes(dates: pd.Series, instrument: Instrument, calendar_name: str) -> dict[pd.Timestamp, int]:

@@ -19,7 +19,7 @@ MEANINGS: MappingProxyType[str, str] = MappingProxyType(
         "gap_limits_recomputed": "Of 40 waits exactly those above their percentile are listed, recomputed.",
         "gap_explanations_recomputed": "Other months traded in exactly the gaps that say so, by a join on raw minutes; "
         "the calendar explains only the hour before an early close and after a holiday's open.",
-        "coverage_accounts_for_bars": "Every bar, with a trade or of volume 0, is counted in its session by Chicago wall clock.",
+        "coverage_accounts_for_bars": "Each bar, traded or not, is counted in its session by Chicago wall clock.",
         "session_shares_steady": "No session's share of traded minutes falls far below those before it; warns.",
         "schedule_is_traded": "Some month trades near every scheduled open and close, or the calendar is wrong; warns.",
         "ladder_equals_minutes": "Every bar of every timeframe equals its minutes, recomputed with pandas.",

@@ -125,7 +125,7 @@ def _new_files(files: Sequence[Path], source: Path, target: Path) -> list[Path]:
 
 
 def _rolled_until_day(store: Store, contract: str, market: MarketSettings) -> int | None:
-    """Last session of stored bars rolled by open interest, days since 1970; None if there are none or it is not asked."""
+    """Last session of stored bars rolled by open interest, days since 1970; None without any, or by another rule."""
     if market.roll_rule != OPEN_INTEREST:
         return None
     try:

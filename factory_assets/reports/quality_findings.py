@@ -57,7 +57,7 @@ def gap_findings(gaps: pd.DataFrame, coverage: pd.DataFrame) -> list[Finding]:
     if len(empty):
         share = len(empty) / len(coverage)
         text = (
-            f"No bar in {len(empty):,} of {len(coverage):,} scheduled sessions ({_days(empty['trade_date'])}): a "
+            f"No trade in {len(empty):,} of {len(coverage):,} scheduled sessions ({_days(empty['trade_date'])}): a "
             "feed that was off, files that are missing, or a holiday the calendar does not know."
         )
         found.append(Finding(grave=share >= EMPTY_SESSIONS_SHARE_GRAVE, text=text))

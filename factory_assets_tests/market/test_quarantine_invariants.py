@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,11 @@ from factory_assets.market.canonical import Canonical, build_canonical
 from factory_assets.market.canonical_invariants import canonical_invariants
 from factory_assets.market.quality import REASONS
 from factory_assets.market.quarantine_invariants import quarantine_reasons_recomputed
+from factory_assets.market.sessions import SessionCalendar
+from factory_assets.vocabulary.frames import from_us
+from factory_assets.vocabulary.instruments import instrument
 from factory_assets.vocabulary.settings import MarketSettings
+from factory_assets.vocabulary.timeframes import MINUTE_US
 from factory_assets.vocabulary.verdict import Verdict
 from factory_assets_tests.market.gold_worlds import CALENDAR, MGC, SETTINGS, gold_minutes
 
@@ -168,13 +173,38 @@ def test_without_volume_a_volume_is_the_fault_and_none_supports_a_spike() -> Non
     assert found["reason"].astype(str).tolist() == ["bad_volume", "spike"]
     assert judged(raw, found, has_volume=False).passed
     assert judged(raw, found, has_volume=True).summary == (
-        "rows that break bad_volume and are not quarantined: 298; rows quarantined as bad_volume that break no rule: 1; "
+        "rows quarantined as bad_volume that break no rule: 1; "
+        "rows that break bad_volume and are not quarantined: 298; "
         "rows quarantined as spike that break bad_volume first: 1"
     )
     assert not judged(raw, found.iloc[:0], has_volume=False).passed
 
 
-@settings(max_examples=20, deadline=None)
+@pytest.mark.parametrize("symbol", ["MGC", "MES"])
+def test_the_wall_clock_agrees_with_the_session_spans_at_every_edge(symbol: str) -> None:
+    """The minutes around each open and close of twelve years, and days far off any calendar."""
+    product = instrument(symbol)
+    calendar = SessionCalendar.of(product)
+    known = calendar.between(date(2016, 1, 1), date(2027, 12, 31))
+    edges = np.concatenate([known.open_us, known.close_us])
+    far = [int(datetime(year, 6, 1, 12, tzinfo=UTC).timestamp()) * 1_000_000 for year in (1690, 1999, 2051, 2700)]
+    open_us = np.unique(np.concatenate([edges - MINUTE_US, edges, edges + MINUTE_US, far]))
+    bars = pd.DataFrame({"expiry": f"{symbol}Z2030", "open_time": from_us(open_us), "volume": 1.0})
+    bars = bars.assign(open=100.0, high=100.0, low=100.0, close=100.0)
+    outside = calendar.sessions.locate(open_us) < 0
+    assert outside.sum() == 3 * len(known) + len(far)
+    refused = bars[outside].assign(reason="outside_session")
+    good = quarantine_reasons_recomputed(bars, refused, product, calendar, SETTINGS)
+    assert good.passed, good.summary
+    late = bars[~outside].tail(1).assign(reason="outside_session")
+    bad = quarantine_reasons_recomputed(bars, pd.concat([refused.iloc[1:], late]), product, calendar, SETTINGS)
+    assert bad.summary == (
+        "rows quarantined as outside_session that break no rule: 1; "
+        "rows that break outside_session and are not quarantined: 1"
+    )
+
+
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 2**31), st.sampled_from([1.0, 3.0, 25.0]), st.booleans())
 def test_the_builders_spikes_are_confirmed_in_wild_markets(seed: int, multiple: float, has_volume: bool) -> None:
     """Leaps of all sizes and volumes, alone and together, gaps in time: both ways come to the same rows."""

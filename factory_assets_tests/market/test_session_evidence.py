@@ -72,7 +72,8 @@ def test_gaps_of_two_years_of_gold(gold):
     # 0.1 % of 706,000 waits, and less where many waits are equally long.
     assert 400 < counts["listed"] < 706
     assert counts["unexplained"] < counts["listed"] / 5
-    assert counts["quarantined"] == 0
+    assert counts["quarantined"] == counts["rows_without_volume"] == 0
+    assert (counts["calendar"], counts["other_expiries_silent"], counts["unexplained"]) == (25, 446, 66)
     # No hole anywhere: the longest silence of the front month in two years is nine minutes, a day before its roll,
     # and the month after it traded meanwhile.
     longest = gaps.table.loc[gaps.table["missing_minutes"].idxmax()]
@@ -102,6 +103,19 @@ def test_a_lost_hour_shows(gold):
     assert lost["start_time"].tolist() == [pd.Timestamp("2022-08-10 14:00", tz="UTC")]
     rest = raw[~raw["open_time"].isin(made.bars["open_time"][hour])]
     found = find_gaps(bars, rest, made.quarantine, calendar).table
+    assert found[found["missing_minutes"] >= 60]["explanation"].tolist() == ["other_expiries_silent"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("day", ["2022-04-14", "2022-05-30"])
+def test_four_lost_hours_are_no_matter_of_the_calendar(gold, day):
+    """Of all months, on the full-length Thursday before Good Friday and inside a session that closes early."""
+    raw, made, _, _ = gold
+    kept = [
+        rows[~rows["open_time"].between(*pd.to_datetime([f"{day} 12:00Z", f"{day} 15:59Z"]))].reset_index(drop=True)
+        for rows in (made.bars, raw)
+    ]
+    found = find_gaps(*kept, made.quarantine, SessionCalendar.of(MGC)).table
     assert found[found["missing_minutes"] >= 60]["explanation"].tolist() == ["other_expiries_silent"]
 
 

@@ -122,7 +122,7 @@ def test_late_figures_are_refused_where_stored_bars_were_rolled_without_them(
     if not refused:
         assert accept_raw(folder, "MGC", home, settings)[1] == 1
         return
-    with pytest.raises(BadInputError, match="1 trade date, 2022-01-26, .*from session 2022-01-28 on"):
+    with pytest.raises(BadInputError, match=r"1 trade date, 2022-01-26, .*from session 2022-01-28 on"):
         accept_raw(folder, "MGC", home, settings)
     assert held.read_bytes() == before
     held.unlink()
@@ -156,7 +156,7 @@ def test_the_graph_stores_it_and_rolls_by_it(folder: Path, tmp_path: Path, monke
     outside = look_at_raw(raw, MGC, "").outside
     assert look_at_raw(raw, MGC, outside).digest == stored_raw(manifest)
     _write(folder, [*LINES, "2022-01-25,MGCG2,100", "2022-01-25,MGCJ2,900"])
-    with pytest.raises(BadInputError, match="1 trade date, 2022-01-25, .*stored bars to 2022-01-28"):
+    with pytest.raises(BadInputError, match=r"1 trade date, 2022-01-25, .*stored bars to 2022-01-28"):
         accept_raw(folder, "MGC", home, BY_OPEN_INTEREST)
     shutil.copyfile(raw / OPEN_INTEREST_FILE, tmp_path / "kept.csv")
     _write(raw, [*LINES, "2022-01-25,MGCG2,100", "2022-01-25,MGCJ2,900"])

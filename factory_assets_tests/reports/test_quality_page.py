@@ -110,7 +110,7 @@ def test_sessions_without_bars_and_thin_ones_are_told_apart_and_edges_may_be_cut
     coverage.loc[[0, 3, len(coverage) - 1], ["traded_minutes", "share"]] = [400, 0.29]
     empty, thin = gap_findings(made.gaps.iloc[:0], coverage)
     assert empty.grave
-    assert "No bar in 2 of 13 scheduled sessions (2024-01-04, 2024-01-09)" in empty.text
+    assert "No trade in 2 of 13 scheduled sessions (2024-01-04, 2024-01-09)" in empty.text
     assert thin.text == "1 session traded in less than half of the minutes (2024-01-05)."
 
 
