@@ -203,8 +203,8 @@ def test_warm_after_the_sessions_it_asks_for(world):
     until = at("2023-02-10T21:59")
     last = int(np.searchsorted(days, np.datetime64("2023-02-10")))
     needed = Predictor(world.release).sessions_needed
-    # The longest look-back is 541 bars of 60 minutes: 23.5 sessions of 23 hours.
-    assert needed == 25
+    # The longest look-back is 2,412 bars of 15 minutes (22 sessions, and what ATR needs to settle): 26.2 sessions.
+    assert needed == 28
     for sessions, warm in ((needed + 2, True), (needed - 3, False)):
         predictor = Predictor(world.release)
         since = opens.iloc[last - sessions + 1]

@@ -12,6 +12,7 @@ from factory_assets.deployment.needs import Stretch, feature_rows, stretches
 from factory_assets.deployment.parity import FreshReplay, parity_verdict
 from factory_assets.deployment.replay import replay_minutes
 from factory_assets.features.registry import registry
+from factory_assets.indicators import wilder_settle_bars
 from factory_assets.vocabulary.frames import times_us
 from factory_assets_tests.deployment.release_world import WINDOW_BARS, without_windows
 
@@ -125,6 +126,6 @@ def test_stretches_hold_every_feature_once_with_its_look_back(world):
             longest = max(specs[name].lookback_bars(minutes) for name in part.names)
             assert part.bars == longest + further
         assert feature_rows(release)[minutes] == max(part.bars for part in parts)
-    # session_range_ratio_20s: 22 sessions of 276 base bars and one bar
-    assert feature_rows(release)[5] == 22 * 276 + 1 + WINDOW_BARS - 1
+    # cost_atr: 22 sessions of 276 base bars, one bar, and what ATR needs to settle in front of them
+    assert feature_rows(release)[5] == 22 * 276 + 1 + wilder_settle_bars(14) + WINDOW_BARS - 1
     assert feature_rows(without_windows(world))[5] == 541

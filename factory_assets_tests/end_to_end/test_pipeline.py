@@ -146,7 +146,15 @@ def test_the_views_are_those_of_the_specification_and_never_the_sealed_one(sim):
     views = set(view_schemas(sim.store))
     assert views >= set(VIEWS)
     extra = {"raw_minutes", "tabular", "sequence", *(f"val_{name}" for name in (*BASES, *BASELINES))}
-    extra |= {"gaps", "coverage", "open_interest", "forward_outcomes", "forward_predictions", "forward_report"}
+    extra |= {
+        "gaps",
+        "coverage",
+        "open_interest",
+        "restatements",
+        "forward_outcomes",
+        "forward_predictions",
+        "forward_report",
+    }
     assert views - set(VIEWS) == extra | {f"oof_{name}" for name in BASELINES}
 
 

@@ -3,6 +3,8 @@
 import re
 import struct
 import zlib
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -108,6 +110,12 @@ def _evaluation(simulated: bool) -> list[Figure]:
     return evaluation_figures(_evaluation_table(), trades, simulated=simulated)
 
 
+@cache
+def _drawn(make: Callable[[bool], list[Figure]], *, simulated: bool) -> list[Figure]:
+    """Figures drawn once for all tests that only look at them."""
+    return make(simulated)
+
+
 MAKERS = pytest.mark.parametrize("make", [_market, _features, _labels, _models, _evaluation])
 
 
@@ -127,14 +135,14 @@ def _chunks(png: bytes) -> dict[bytes, bytes]:
 
 @MAKERS
 def test_equal_input_gives_equal_bytes(make):
-    first, second = make(simulated=True), make(simulated=True)
+    first, second = _drawn(make, simulated=True), make(simulated=True)
     assert [figure.png for figure in first] == [figure.png for figure in second]
     assert [figure.title for figure in first] == [figure.title for figure in second]
 
 
 @MAKERS
 def test_images_are_whole_png_files_small_enough_for_the_ui(make):
-    for figure in make(simulated=True):
+    for figure in _drawn(make, simulated=True):
         assert len(figure.png) < IMAGE_BYTES_MAX, f"{figure.title}: {len(figure.png)} bytes"
         chunks = _chunks(figure.png)
         width, height = struct.unpack(">II", chunks[b"IHDR"][:8])
@@ -147,7 +155,7 @@ def test_images_are_whole_png_files_small_enough_for_the_ui(make):
 
 @MAKERS
 def test_simulated_is_said_in_the_caption_and_drawn_into_the_image(make):
-    marked, plain = make(simulated=True), make(simulated=False)
+    marked, plain = _drawn(make, simulated=True), _drawn(make, simulated=False)
     assert marked
     for with_mark, without in zip(marked, plain, strict=True):
         assert with_mark.caption == f"SIMULATED. {without.caption}"
@@ -156,7 +164,7 @@ def test_simulated_is_said_in_the_caption_and_drawn_into_the_image(make):
 
 
 def test_captions_carry_the_counts():
-    caption = _features(simulated=False)[0].caption
+    caption = _drawn(_features, simulated=False)[0].caption
     assert "60 features of 900 bars" in caption
     assert (
         "1 of them have no value here, because the series has no volume or is too short for them: feature_2" in caption

@@ -33,14 +33,15 @@ _ROWS = features_name(BASE_MINUTES)
 )
 def tabular(part: Materialization) -> Iterable[Product]:
     """Join each timeframe's features to the decisions by close_time."""
+    until_day = part.study.val_last_day
+    outcome = part.read(LABELS.name, columns=["decision_time", "trade_date", "event"])
     settings, in_series = part.settings.adapters, has_volume(part, _ROWS)
     minutes = (settings.tabular_primary_minutes, settings.tabular_other_minutes)
     pool = tabular_pool(*minutes, has_volume=in_series)
-    outcome = part.read(LABELS.name, columns=["decision_time", "trade_date", "event"])
     sample = outcome[outcome["event"]]
     decisions = times_us(sample["decision_time"])
     features = {
-        minutes: part.read(features_name(minutes), columns=["close_time", *names], until_day=part.study.val_last_day)
+        minutes: part.read(features_name(minutes), columns=["close_time", *names], until_day=until_day)
         for minutes, names in pool.items()
     }
     rows = build_tabular(decisions, dates_days(sample["trade_date"]), features, pool)
@@ -72,12 +73,13 @@ def tabular(part: Materialization) -> Iterable[Product]:
 )
 def sequence(part: Materialization) -> Iterable[Product]:
     """Say which rows of features_5min each decision's window shows; no row is copied."""
+    until_day = part.study.val_last_day
+    outcome = part.read(LABELS.name, columns=["decision_time", "trade_date", "event", "t1"])
     settings, in_series = part.settings.adapters, has_volume(part, _ROWS)
     names = sequence_pool(has_volume=in_series)
-    outcome = part.read(LABELS.name, columns=["decision_time", "trade_date", "event", "t1"])
     sample = outcome[outcome["event"]]
     decisions = times_us(sample["decision_time"])
-    features = part.read(_ROWS, columns=["close_time", *names], until_day=part.study.val_last_day)
+    features = part.read(_ROWS, columns=["close_time", *names], until_day=until_day)
     close_us = times_us(features["close_time"])
     clock_us = part.calendar.covering(close_us).base_clock_us()
     limits = {
