@@ -161,6 +161,10 @@ def test_the_ceiling_counts_only_kept_expiries(raw: pd.DataFrame) -> None:
     assert found["quarantine_ceiling"].startswith(
         "3 of 600 rows of the kept expiries quarantined (0.5000%, at most 0.40%)"
     )
+    # A second copy of every row is no second row: it may not halve the share.
+    twice = pd.concat([dirty, dirty.assign(source_file="again.csv")], ignore_index=True)
+    again = build_canonical(twice, MGC, CALENDAR, SETTINGS)
+    assert failed(twice, again, MarketSettings(quarantined_share_max=0.004)) == found
 
 
 def test_early_closes_are_checked_by_the_wall_clock() -> None:
