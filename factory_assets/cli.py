@@ -292,7 +292,7 @@ def compare(
     as_json: AsJson = False,
 ) -> None:
     """Compare two vendors of one contract minute by minute: clock, coverage, prices and volume."""
-    from factory_assets.orchestration.vendor_files import compare_folders
+    from factory_assets.orchestration.kept_comparison import compare_folders
 
     if len(raw) != 2:
         raise BadInputError(f"compare takes --raw twice, once a vendor; it was given {len(raw)} times.")

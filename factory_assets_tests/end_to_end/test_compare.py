@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from factory_assets.market.synthetic import write_world
-from factory_assets.orchestration.vendor_files import comparison_path, last_comparison
+from factory_assets.orchestration.kept_comparison import comparison_path, last_comparison
 from factory_assets.vocabulary.errors import BadInputError
 from factory_assets.vocabulary.home import FactoryHome
 from factory_assets_tests.end_to_end.command_line import factory, snapshot

@@ -3,11 +3,11 @@
 from collections.abc import Iterable
 
 from factory_assets.orchestration.factory_asset import factory_asset
+from factory_assets.orchestration.kept_comparison import comparison_now, last_comparison
 from factory_assets.orchestration.materialization import Materialization, Product
 from factory_assets.orchestration.outputs import Output
 from factory_assets.orchestration.pages import place_page
 from factory_assets.orchestration.provenance import PROVENANCE
-from factory_assets.orchestration.vendor_files import comparison_now, last_comparison
 from factory_assets.reports.quality import QualityInputs, quality_page
 from factory_assets.vocabulary.frames import times_us
 from factory_assets.vocabulary.schemas import CANONICAL_BARS, COVERAGE, GAPS, QUARANTINE, RESTATEMENTS, ROLLS
