@@ -47,7 +47,7 @@ SETTINGS = MarketSettings()
 DEFAULT = Path(__file__).resolve().parents[2] / "shared" / "data" / "MGC_databento"
 WEEK = timedelta(weeks=1)
 WEEKS, MONTHS = 104, 48
-"""How far on a made copy lies: whole weeks keep sessions, whole years deliveries, and none of its months is listed before."""
+"""How far on a made copy lies: whole weeks keep sessions, whole years deliveries, no month of it is listed before."""
 OUTRIGHT = re.compile(rf"MGC([{MONTH_CODES}])([0-9])")
 INGEST = "import sys; from factory_assets.cli import main; sys.argv = ['factory', *sys.argv[1:]]; main()"
 
