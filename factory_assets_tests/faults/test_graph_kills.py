@@ -26,7 +26,7 @@ from factory_assets.vocabulary.home import FactoryHome
 from factory_assets.vocabulary.partition import PartitionKey
 from factory_assets_tests.end_to_end.sim_factory import SESSIONS, SETTINGS
 
-KILLS, SEED = 20, 2026
+KILLS, KILLS_A_ROUND, SEED = 20, 4, 2026
 KEY = PartitionKey("SIM", 20)
 BIN = Path(sys.executable).parent
 CONTRACT_RUN = [str(BIN / "factory"), "run", "--contract", "SIM", "--until", "study"]
@@ -115,30 +115,44 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, 
     return start, _content(clean), seconds
 
 
-def test_twenty_kills_leave_what_a_clean_run_leaves(
-    prepared: tuple[Path, dict[str, str], float], tmp_path: Path
-) -> None:
-    start, clean, seconds = prepared
-    home = tmp_path / "home"
-    shutil.copytree(start, home)
-    moments = random.Random(SEED)
-    killed, partitions = [], set()
-    while len(killed) < KILLS:
-        after = moments.uniform(0.5, seconds)
-        if _killed_after(home, after):
-            killed.append(after)
-        else:
-            seconds = after  # the machine has become faster: later moments would meet no run
-        rows = validation_rows(FactoryHome(home))
-        wrong = [row for row in rows if row["verdict"] != "ok"]
-        assert not wrong, f"after a kill at {after:.1f} s: {wrong}"
-        partitions.add(len(rows))
-    _run(home)
+def _compare(home: Path, clean: dict[str, str]) -> None:
     sweep_orphans(FactoryHome(home))
     left = _content(home)
     assert {name for name in {*left, *clean} if left.get(name) != clean.get(name)} == set()
     leftovers = [path for path in home.rglob("*") if ".partial" in path.name or path.name.startswith(".proving")]
     assert not leftovers, leftovers
-    told = f"between {min(killed):.1f} and {max(killed):.1f} s of {seconds:.1f} s; {len(clean)} files equal"
-    sys.stdout.write(f"{KILLS} kills {told}\n")
+
+
+def test_twenty_kills_leave_what_a_clean_run_leaves(
+    prepared: tuple[Path, dict[str, str], float], tmp_path: Path
+) -> None:
+    start, clean, seconds = prepared
+    home = tmp_path / "home"
+    moments = random.Random(SEED)
+    killed, partitions, compared, fresh = [], set(), 0, True
+    while len(killed) < KILLS or not fresh:
+        if fresh:  # a store in which everything stands already shows less of what a kill may leave
+            shutil.rmtree(home, ignore_errors=True)
+            shutil.copytree(start, home)
+            kills_left = KILLS_A_ROUND
+        after = moments.uniform(0.5, seconds)
+        if kills_left == 0:
+            _run(home)
+        elif _killed_after(home, after):
+            killed.append(after)
+            kills_left -= 1
+            rows = validation_rows(FactoryHome(home))
+            wrong = [row for row in rows if row["verdict"] != "ok"]
+            assert not wrong, f"after a kill at {after:.1f} s: {wrong}"
+            partitions.add(len(rows))
+            fresh = False
+            continue
+        else:
+            seconds = after  # the machine has become faster: later moments would meet no run
+        _compare(home, clean)
+        compared, fresh = compared + 1, True
+    told = (
+        f"between {min(killed):.1f} and {max(killed):.1f} s of {seconds:.1f} s, {sorted(partitions)} partitions there"
+    )
+    sys.stdout.write(f"{len(killed)} kills {told}; {compared} times all {len(clean)} files equal\n")
     assert len(partitions) > 3, f"the kills all hit the same moment: {sorted(partitions)} partitions were there"
