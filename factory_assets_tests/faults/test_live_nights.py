@@ -28,7 +28,7 @@ from factory_assets.vocabulary.partition import PartitionKey
 pytestmark = pytest.mark.slow
 
 LOCATION = "factory_assets_tests.orchestration.night_definitions"
-STEP_S_MAX = 1200
+STEP_S_MAX = 600
 FIRST_DATE, SESSIONS = date(2022, 12, 12), 12
 THURSDAY, FRIDAY, TUESDAY = "2022-12-22", "2022-12-23", "2022-12-27"
 CONFIGURATION = """

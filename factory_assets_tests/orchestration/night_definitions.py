@@ -55,7 +55,8 @@ stand_in_features = _stand_in("stand_in_features", "features", (BARS,), by_horiz
 bundle = _stand_in("bundle", "deployment", (), by_horizon=True)
 stand_in_night = _stand_in("stand_in_night", NIGHT_GROUP, (BARS,), by_horizon=True)
 
-_ASSETS = [market.raw_minutes, market.canonical, market.ladder, stand_in_features, bundle, stand_in_night]
+_MARKET = [market.raw_minutes, market.canonical, market.continuity, market.ladder]
+_ASSETS = [*_MARKET, stand_in_features, bundle, stand_in_night]
 _JOBS = family_jobs(_ASSETS)
 _RESOURCE = FactoryResource()
 
