@@ -7,7 +7,7 @@ export FACTORY_HOME ?= $(CURDIR)/data
 export DAGSTER_HOME ?= $(FACTORY_HOME)/dagster
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test test-full worlds check ui install clean benchmarks
+.PHONY: demo test test-full worlds check feature-page ui install clean benchmarks
 
 demo: install  ## run the whole factory on the planted simulated world
 	$(BIN)/factory demo
@@ -27,6 +27,9 @@ check: install  ## style, types, import direction, no executable formats
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m factory_assets_tests.house_rules
+
+feature-page: install  ## FEATURES.md again from the catalogue, after a feature was added or changed
+	$(BIN)/python scripts/feature_page.py
 
 ui: install  ## the web UI on loopback, with the runs of FACTORY_HOME in it
 	$(BIN)/factory ui

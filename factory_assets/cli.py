@@ -8,14 +8,16 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich import box
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
@@ -195,12 +197,18 @@ def models(as_json: AsJson = False) -> None:
 
 
 @app.command()
-def features(as_json: AsJson = False) -> None:
-    """List the feature catalogue: formula, look-back, unit, scaling and reference."""
-    from factory_assets.features import catalogue
-    from factory_assets.orchestration.inspect_store import describe
+def features(
+    group: Annotated[str | None, typer.Option("--group", help="One group of the catalogue, e.g. volatility.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the feature catalogue: formula, look-back, unit, scaling and reference; --json has every field."""
+    from factory_assets.features.description import catalogue_rows
 
-    _print_rows([describe(spec) for spec in catalogue()], as_json, "Features")
+    rows = catalogue_rows(group)
+    if as_json:
+        _print_rows(rows, as_json, "")
+    else:
+        _print_features(rows)
 
 
 @app.command()
@@ -314,13 +322,13 @@ def compare(
 def report(
     contract: Contract,
     horizon: Annotated[
-        int | None, typer.Option("--horizon", help="Horizon in base bars; without one, the contract's data quality.")
+        int | None, typer.Option("--horizon", help="Horizon in base bars; without one, the contract's own pages.")
     ] = None,
 ) -> None:
-    """Print where the partition's report is; of a contract alone, where its quality page is."""
+    """Print where the partition's report is; of a contract alone, where its quality and feature pages are."""
     home = FactoryHome.from_environment()
     if horizon is None:
-        _where_quality(home, PartitionKey(contract))
+        _where_contract_pages(home, PartitionKey(contract))
     else:
         _where(home, PartitionKey(contract, horizon))
 
@@ -473,18 +481,23 @@ def _where(home: FactoryHome, key: PartitionKey) -> None:
     folder = bundle_folder(home, key)
     out.print(f"report  {page}", highlight=False, soft_wrap=True)
     out.print(f"bundle  {folder}", highlight=False, soft_wrap=True)
-    if (quality := page_path(home, key.of_contract, "quality")).exists():
-        out.print(f"quality {quality}", highlight=False, soft_wrap=True)
+    for kind in ("quality", "features"):
+        if (beside := page_path(home, key.of_contract, kind)).exists():
+            out.print(f"{kind:7} {beside}", highlight=False, soft_wrap=True)
     out.print("ui      make ui  (http://127.0.0.1:3000)", highlight=False, soft_wrap=True)
 
 
-def _where_quality(home: FactoryHome, key: PartitionKey) -> None:
+def _where_contract_pages(home: FactoryHome, key: PartitionKey) -> None:
     from factory_assets.orchestration.pages import page_path
 
-    page = page_path(home, key, "quality")
-    if not page.exists():
+    quality, pictured = (page_path(home, key, kind) for kind in ("quality", "features"))
+    if not quality.exists():
         raise BadInputError(f"{key} has no quality page yet; run: factory run --contract {key.contract} --until bars")
-    out.print(f"quality {page}", highlight=False, soft_wrap=True)
+    out.print(f"quality  {quality}", highlight=False, soft_wrap=True)
+    if pictured.exists():
+        out.print(f"features {pictured}", highlight=False, soft_wrap=True)
+    else:
+        _say(f"{key} has no feature page yet; run: factory run --contract {key.contract} --until features")
 
 
 def _folder(path: Path) -> Path:
@@ -527,6 +540,23 @@ def _print_rows(rows: list[dict[str, Any]], as_json: bool, title: str) -> None:
         # Text, not markup: a value such as "['labels']" is no style.
         table.add_row(*(Text(_cell(value)) for value in row.values()))
     out.print(table)
+
+
+def _print_features(rows: list[dict[str, Any]]) -> None:
+    """A line a feature; under those that one formula gives, the formula and its reference, once."""
+    fields = ("name", "group", "unit", "scaling", "look_back")
+    widths = [max(len(row[field]) for row in rows) for field in fields]
+
+    def line(cells: Iterable[str]) -> str:
+        return "  ".join(cell.ljust(width) for cell, width in zip(cells, widths, strict=True)).rstrip()
+
+    out.print(line(field.replace("_", "-") for field in fields), style="bold", highlight=False, soft_wrap=True)
+    for (formula, reference), members in groupby(rows, key=lambda row: (row["formula"], row["reference"])):
+        for row in members:
+            out.print(line(row[field] for field in fields), markup=False, highlight=False, soft_wrap=True)
+        out.print(Padding(Text(formula), (0, 0, 0, 4)))
+        out.print(Padding(Text(reference, style="dim"), (0, 0, 1, 4)))
+    out.print(f"{len(rows)} features; --json has every field, FEATURES.md the whole page.", highlight=False)
 
 
 def _print_status(rows: list[dict[str, Any]]) -> None:

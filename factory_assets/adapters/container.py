@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from factory_assets.adapters.feature_rows import FeatureRows
 from factory_assets.adapters.sequence import windows_of
 from factory_assets.vocabulary.container import TimeSeriesDataContainer
 from factory_assets.vocabulary.errors import BadInputError
@@ -83,7 +84,8 @@ def sequence_container(
         Features the table lacks.
     """
     rows, outcome = _joined(sequence_frame, labels_frame, weights, "sequence")
-    closes = pd.Index(times_us(features_frame["close_time"], "features close_time"))
+    held = FeatureRows.of(features_frame, "features")
+    closes = pd.Index(held.close_us)
     last, first = (
         closes.get_indexer(times_us(sequence_frame[name], f"sequence {name}")[rows]).astype(np.int64)
         for name in ("last_close", "first_close")
@@ -100,7 +102,7 @@ def sequence_container(
         raise BadInputError(
             "container: " + "; ".join(problems) + ". Materialize sequence again, or take the [adapters] settings back."
         )
-    windows = windows_of(features_frame, names, last, first, window_bars=window_bars)
+    windows = windows_of(held.columns, names, last, first, window_bars=window_bars)
     return TimeSeriesDataContainer(features=windows, feature_names=tuple(names), **outcome)
 
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from factory_assets.adapters.choice_record import FeatureChoice
 from factory_assets.adapters.scaling import CLIP, FittedScaler
 from factory_assets.vocabulary.frames import from_us
 from factory_assets.vocabulary.verdict import Scalar, Verdict
@@ -56,38 +58,49 @@ def adapter_invariants(
 
 
 @dataclass(frozen=True, kw_only=True)
+class Learnt:
+    """What rows alone teach before a model sees them: the scaler, and the columns where a set was chosen from."""
+
+    scaler: FittedScaler
+    choice: FeatureChoice | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class ScalerCase:
-    """One fitted scaler, the rows it may know, and the way it was made.
+    """One fitted scaler with the choice of its columns, the rows both may know, and the way they were made.
 
     Attributes
     ----------
-    fitted : FittedScaler
-        The scaler in use.
+    fitted : Learnt
+        In use.
     refit : callable
-        From a whole matrix (N, F) to a scaler, by the choice of rows and the fit that made ``fitted``.
+        From a whole matrix (N, F) to the same, by the choice of rows and columns and the fit that made ``fitted``.
     known : ndarray of bool, shape (N,)
         Rows recorded as fitted on; for windows, the rows of their store that the ones fitted on show.
     """
 
-    fitted: FittedScaler
-    refit: Callable[[np.ndarray], FittedScaler]
+    fitted: Learnt
+    refit: Callable[[np.ndarray], Learnt]
     known: np.ndarray
 
 
 def scaler_invariants(
     cases: Sequence[ScalerCase],
     X: np.ndarray,  # noqa: N803
+    names: Sequence[str],
     *,
     seed: int = 7,
 ) -> list[Verdict]:
-    """Verdicts on scalers fitted inside folds.
+    """Verdicts on scalers fitted, and on columns chosen, inside folds.
 
     Parameters
     ----------
     cases : sequence of ScalerCase
-        One a member.
+        One a member; all with a choice of columns, or none.
     X : ndarray of float, shape (N, F)
         All rows of the partition; for windows, their store.
+    names : sequence of str, length F
+        Column names.
     seed : int
         Seed of the perturbation.
 
@@ -96,36 +109,28 @@ def scaler_invariants(
     list of Verdict
         ``scaler_ignores_other_rows``: for every case, refitting after all rows outside the known ones were replaced by
         noise gives the scaler in use byte by byte, and the same done to the known rows does not (the positive control).
-        ``scaler_output_finite``: all rows come out finite, scaled columns within +-5.
+        ``scaler_output_finite``: all rows come out finite, scaled columns within +-5. Where columns were chosen,
+        ``choice_ignores_other_rows`` says of their record what the first one says of the scaler.
     """
     random = np.random.default_rng(seed)
     noise = (random.standard_normal(X.shape, dtype=np.float32) * 1e6).astype(X.dtype, copy=False)
     noise[random.random(X.shape, dtype=np.float32) < 0.1] = np.nan
-    changed, unnoticed, outside, cells, infinite, beyond = 0, 0, [], 0, 0, 0
+    place_of = {name: place for place, name in enumerate(names)}
+    scalers, choices, outside, cells, infinite, beyond = _Tried(), _Tried(), [], 0, 0, 0
     for case in cases:
-        original, known = case.fitted.to_json(), case.known[:, None]
-        changed += case.refit(np.where(known, X, noise)).to_json() != original
-        unnoticed += case.refit(np.where(known, noise, X)).to_json() == original
+        known, own = case.known[:, None], case.fitted.scaler
+        elsewhere, inside = case.refit(np.where(known, X, noise)), case.refit(np.where(known, noise, X))
+        scalers.take(own.to_json(), elsewhere.scaler.to_json(), inside.scaler.to_json())
+        if case.fitted.choice is not None:
+            choices.take(case.fitted.choice, elsewhere.choice, inside.choice)
         outside.append(int(np.count_nonzero(~case.known)))
-        scaled = case.fitted.transform(X)
-        bounded = np.asarray([kind != "none" for kind in case.fitted.kinds], dtype=bool)
+        scaled = own.transform(X[:, [place_of[name] for name in own.names]])
+        bounded = np.asarray([kind != "none" for kind in own.kinds], dtype=bool)
         cells += scaled.size
         infinite += int(np.count_nonzero(~np.isfinite(scaled)))
         beyond += int(np.count_nonzero(np.abs(scaled[:, bounded]) > CLIP))
-    return [
-        Verdict(
-            name="scaler_ignores_other_rows",
-            passed=changed == 0 and unnoticed == 0 and min(outside, default=0) > 0,
-            summary=f"{len(cases)} scalers refitted with every row outside their own (at least "
-            f"{min(outside, default=0)}) replaced by noise: {changed} differ from the one in use; with their own rows "
-            f"replaced: {unnoticed} do not",
-            details={
-                "scalers": len(cases),
-                "rows_outside_min": min(outside, default=0),
-                "changed": changed,
-                "unnoticed": unnoticed,
-            },
-        ),
+    verdicts = [
+        scalers.verdict("scaler_ignores_other_rows", "scalers", outside),
         Verdict(
             name="scaler_output_finite",
             passed=infinite == 0 and beyond == 0 and cells > 0,
@@ -133,6 +138,38 @@ def scaler_invariants(
             details={"cells": cells, "not_finite": infinite, "beyond": beyond},
         ),
     ]
+    if choices.cases:
+        verdicts.append(choices.verdict("choice_ignores_other_rows", "choices", outside))
+    return verdicts
+
+
+@dataclass
+class _Tried:
+    """How often something learnt of rows changed with other rows, and how often it did not change with its own."""
+
+    cases: int = 0
+    changed: int = 0
+    unnoticed: int = 0
+
+    def take(self, in_use: Any, others_replaced: Any, own_replaced: Any) -> None:
+        self.cases += 1
+        self.changed += others_replaced != in_use
+        self.unnoticed += own_replaced == in_use
+
+    def verdict(self, name: str, what: str, outside: Sequence[int]) -> Verdict:
+        least = min(outside, default=0)
+        return Verdict(
+            name=name,
+            passed=self.changed == 0 and self.unnoticed == 0 and least > 0 and self.cases == len(outside),
+            summary=f"{self.cases} {what} made again with every row outside their own (at least {least}) replaced by "
+            f"noise: {self.changed} differ from those in use; with their own rows replaced: {self.unnoticed} do not",
+            details={
+                what: self.cases,
+                "rows_outside_min": least,
+                "changed": self.changed,
+                "unnoticed": self.unnoticed,
+            },
+        )
 
 
 def _index_verdict(tabular: pd.DataFrame, decision_us: np.ndarray) -> Verdict:

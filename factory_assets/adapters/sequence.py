@@ -6,7 +6,7 @@ more scheduled session time without a bar, between two neighbouring bars, than t
 an outage, or before history begins, counts as missing; the decision itself is kept.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -133,18 +133,18 @@ def build_sequence(
 
 
 def windows_of(
-    features_frame: pd.DataFrame, names: Sequence[str], last: np.ndarray, first: np.ndarray, *, window_bars: int
+    columns: Mapping[str, np.ndarray], names: Sequence[str], last: np.ndarray, first: np.ndarray, *, window_bars: int
 ) -> LazyWindows:
     """Windows of many decisions over the rows of a feature table.
 
     Parameters
     ----------
-    features_frame : DataFrame
-        The ``features_5min`` table (of it, ``names``), sorted by ``close_time``.
+    columns : mapping of str to ndarray of float, shape (N,)
+        Features of base bars (of them, ``names``), in time order (:class:`FeatureRows`, or a table itself).
     names : sequence of str
         Features of a row, in the order of the last axis.
     last, first : ndarray of int64, shape (N,)
-        Positions in ``features_frame``, from :func:`window_index`.
+        Positions in the columns, from :func:`window_index`.
     window_bars : int
         T.
 
@@ -161,12 +161,14 @@ def windows_of(
     BadInputError
         Windows that do not fit the table.
     """
-    if missing := [name for name in names if name not in features_frame.columns]:
+    if missing := [name for name in names if name not in columns]:
         raise UnknownNameError(f"windows: the feature table lacks {missing[:10]}; materialize features first")
     stop = int(last.max()) + 1 if len(last) else 0
-    rows = features_frame[list(names)].iloc[:stop].to_numpy(dtype=np.float32)
+    rows = np.empty((stop, len(names)), dtype=np.float32)
+    for place, name in enumerate(names):
+        rows[:, place] = columns[name][:stop]
     return LazyWindows(
-        store=np.ascontiguousarray(rows),
+        store=rows,
         last=last,
         first=first,
         length=window_bars,

@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from factory_assets.adapters.feature_rows import FeatureRows
 from factory_assets.market.as_of import as_of_index
 from factory_assets.vocabulary.errors import BadInputError, UnknownNameError
-from factory_assets.vocabulary.frames import from_days, from_us, times_us
-
-_BARS_AT_ONCE = 64
-"""Bars of a table whose features are gathered together, which one live decision gains by; more go column by column."""
+from factory_assets.vocabulary.frames import from_days, from_us
+from factory_assets.vocabulary.timeframes import features_name
 
 
 def column_name(feature: str, minutes: int) -> str:
@@ -51,55 +50,52 @@ def build_tabular(
     BadInputError
         Times that do not increase, arrays of different lengths, an empty pool, or a feature pooled twice.
     """
-    _check_times(decision_us, "decision times")
     if len(trade_day) != len(decision_us):
         raise BadInputError(f"tabular: {len(trade_day)} trade days for {len(decision_us)} decisions")
-    names = _pooled_names(features, pool)
-    # column-major: each feature is gathered into, and later read from, contiguous memory
-    values = np.full((len(decision_us), len(names)), np.nan, dtype=np.float32, order="F")
-    closes_us = [_close_us(features[minutes], minutes) for minutes in pool]
-    place = 0
-    for (minutes, chosen), rows in zip(pool.items(), as_of_index(decision_us, closes_us), strict=True):
-        known = rows[int(np.searchsorted(rows, 0)) :]
-        into = values[len(values) - len(known) :, place : place + len(chosen)]
-        _gather(features[minutes], chosen, known, into=into)
-        place += len(chosen)
-    frame = pd.DataFrame(values, columns=names, copy=False)
+    names = [column_name(feature, minutes) for minutes, chosen in pool.items() for feature in chosen]
+    rows = {minutes: FeatureRows.of(table, features_name(minutes)) for minutes, table in features.items()}
+    frame = pd.DataFrame(tabular_values(decision_us, rows, pool), columns=names, copy=False)
     frame.insert(0, "decision_time", from_us(decision_us))
     frame.insert(1, "trade_date", from_days(trade_day))
     return frame
 
 
-def _gather(table: pd.DataFrame, chosen: Sequence[str], rows: np.ndarray, *, into: np.ndarray) -> None:
-    """Write the chosen features at increasing rows of a table into float32 columns, shape (len(rows), len(chosen))."""
-    begin, end = (int(rows[0]), int(rows[-1]) + 1) if len(rows) else (0, 0)
-    if end - begin <= _BARS_AT_ONCE:
-        bars = table.iloc[begin:end].take(table.columns.get_indexer(list(chosen)), axis=1)
-        into[:] = bars.to_numpy(dtype=np.float32)[rows - begin]
-        return
-    for place, feature in enumerate(chosen):
-        into[:, place] = table[feature].to_numpy(dtype=np.float32)[rows]
+def tabular_values(
+    decision_us: np.ndarray, features: Mapping[int, FeatureRows], pool: Mapping[int, Sequence[str]]
+) -> np.ndarray:
+    """The columns of :func:`build_tabular` alone, float32 of shape (N, F): what a decision's members read of it.
+
+    Parameters and errors as there.
+    """
+    _check_times(decision_us, "decision times")
+    _refuse_what_cannot_be_gathered(features, pool)
+    # column-major: each feature is gathered into, and later read from, contiguous memory
+    columns = sum(len(chosen) for chosen in pool.values())
+    values = np.full((len(decision_us), columns), np.nan, dtype=np.float32, order="F")
+    place = 0
+    closes_us = [features[minutes].close_us for minutes in pool]
+    for (minutes, chosen), rows in zip(pool.items(), as_of_index(decision_us, closes_us), strict=True):
+        known = rows[int(np.searchsorted(rows, 0)) :]
+        late = slice(len(values) - len(known), None)
+        for feature in chosen:
+            values[late, place] = features[minutes].columns[feature][known]
+            place += 1
+    return values
 
 
-def _pooled_names(features: Mapping[int, pd.DataFrame], pool: Mapping[int, Sequence[str]]) -> list[str]:
-    """Column names in pool order, after refusing what cannot be gathered."""
+def _refuse_what_cannot_be_gathered(features: Mapping[int, FeatureRows], pool: Mapping[int, Sequence[str]]) -> None:
     unknown = [f"no table of {minutes} minutes" for minutes in pool if minutes not in features]
-    for minutes in pool:
-        if minutes in features:
-            unknown += [f"{name} of {minutes}min" for name in pool[minutes] if name not in features[minutes].columns]
+    repeated, columns = [], 0
+    for minutes, chosen in pool.items():
+        columns += len(chosen)
+        known = features[minutes].columns if minutes in features else set(chosen)
+        unknown += [f"{name} of {minutes}min" for name in chosen if name not in known]
+        if len(set(chosen)) < len(chosen):
+            repeated += [column_name(name, minutes) for name, times in Counter(chosen).items() if times > 1]
     if unknown:
         raise UnknownNameError(f"tabular pool: {', '.join(unknown)}; materialize features first or correct the pool")
-    names = [column_name(feature, minutes) for minutes, chosen in pool.items() for feature in chosen]
-    repeated = sorted(name for name, times in Counter(names).items() if times > 1)
-    if not names or repeated:
-        raise BadInputError(f"tabular pool: {len(names)} columns, repeated {repeated}; expected each feature once")
-    return names
-
-
-def _close_us(table: pd.DataFrame, minutes: int) -> np.ndarray:
-    close_us = times_us(table["close_time"], f"features_{minutes}min close_time")
-    _check_times(close_us, f"features_{minutes}min close_time")
-    return close_us
+    if not columns or repeated:
+        raise BadInputError(f"tabular pool: {columns} columns, repeated {repeated}; expected each feature once")
 
 
 def _check_times(times: np.ndarray, what: str) -> None:

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from factory_assets.deployment.inputs import inputs_of
+from factory_assets.deployment.inputs import feature_rows_of, inputs_of
 from factory_assets.deployment.release import SEQUENCE, TABULAR, Inputs, Release
 from factory_assets.evaluation.trade_rule import decide, expected_values
 from factory_assets.vocabulary.errors import BadInputError
-from factory_assets.vocabulary.frames import dates_days, times_us
+from factory_assets.vocabulary.frames import times_us
 from factory_assets.vocabulary.windows import LazyWindows
 
 PROBABILITIES = ("p_down", "p_flat", "p_up")
@@ -121,7 +121,7 @@ def batch_rows(release: Release, labels: pd.DataFrame, features: Mapping[int, pd
         One row a label row.
     """
     decision_us = times_us(labels["decision_time"], "labels decision_time")
-    inputs = inputs_of(release, decision_us, dates_days(labels["trade_date"]), features)
+    inputs = inputs_of(release, decision_us, feature_rows_of(features))
     found = inputs.get(SEQUENCE)
     windows = found if isinstance(found, LazyWindows) else None
     tabular = pd.DataFrame(np.asarray(inputs[TABULAR]), columns=list(release.columns), copy=False)

@@ -22,6 +22,7 @@ from typing import Any, TypeVar
 from factory_assets.deployment.golden import golden_differences, golden_file, tolerances
 from factory_assets.deployment.release import Release
 from factory_assets.deployment.sequence_input import SequenceInput
+from factory_assets.features.regime_table import RegimeTable
 from factory_assets.stacking import FittedMember, FittedMeta
 from factory_assets.storage.files import ensure_folder, sync_folder
 from factory_assets.vocabulary.clock import Clock
@@ -30,7 +31,7 @@ from factory_assets.vocabulary.hash_chain import is_digest
 from factory_assets.vocabulary.settings import Barriers, LabelSettings, MarketSettings
 from factory_assets.vocabulary.verdict import Scalar
 
-FORMAT = 3
+FORMAT = 4
 MANIFEST = "manifest.json"
 FILE_BYTES_MAX = 512 * 1024 * 1024
 FILES_MAX = 1_000
@@ -43,6 +44,7 @@ _PARTIAL = ".partial-"
 _PARTIAL_SECONDS_MAX = 3600.0
 _PATH = re.compile(r"([a-z0-9][a-z0-9_]{0,63}/){0,2}[a-z0-9][a-z0-9_]{0,63}\.(json|txt|safetensors)")
 _SCALER = "scaler.json"
+_REGIMES = "regimes.json"
 _CONFIG_NUMBERS = ("theta", "m0_long", "m0_short")
 _Section = TypeVar("_Section", Barriers, LabelSettings, MarketSettings, SequenceInput)
 
@@ -246,6 +248,9 @@ def _files_of(release: Release) -> dict[str, bytes]:
         for inner, data in member.to_files().items():
             files[f"scalers/{name}.json" if inner == _SCALER else f"models/{name}/{inner}"] = data
     files |= {f"ensemble/{inner}": data for inner, data in release.meta.to_files().items()}
+    if release.regimes:
+        tables = [table.to_plain() for _, table in sorted(release.regimes.items())]
+        files[_REGIMES] = _spelled({"tables": tables})
     files["golden.json"] = golden_file(release)
     wrong = [name for name in files if not _PATH.fullmatch(name)]
     if wrong:
@@ -273,6 +278,7 @@ def _release_of(files: Mapping[str, bytes]) -> Release:
         has_volume=config.pop("has_volume"),
         joins_without_overlap=config.pop("joins_without_overlap"),
         sequence=_sequence(config.pop("sequence")),
+        regimes=_regimes(files),
         profile=config.pop("profile"),
         **{name: config.pop(name) for name in _CONFIG_NUMBERS},
         pool={int(minutes): tuple(names) for minutes, names in columns["pool"]},
@@ -301,6 +307,14 @@ def _section(kind: type[_Section], values: Mapping[str, Any]) -> _Section:
 
 def _sequence(values: Mapping[str, Any] | None) -> SequenceInput | None:
     return None if values is None else _section(SequenceInput, {**values, "names": tuple(values["names"])})
+
+
+def _regimes(files: Mapping[str, bytes]) -> dict[int, RegimeTable]:
+    """Regime parameters by timeframe; none in a bundle without them."""
+    if _REGIMES not in files:
+        return {}
+    tables = [RegimeTable.from_plain(plain) for plain in json.loads(files[_REGIMES])["tables"]]
+    return {table.minutes: table for table in tables}
 
 
 def _manifest(release: Release, files: Mapping[str, bytes], code_version: str) -> bytes:

@@ -3,22 +3,19 @@
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 
 from factory_assets.deployment.inputs import inputs_of
-from factory_assets.deployment.needs import cost_rows, event_rows, rows_read, stretches
+from factory_assets.deployment.latest_features import LatestFeatures
+from factory_assets.deployment.needs import cost_rows, event_rows, rows_read
 from factory_assets.deployment.prediction import Prediction
-from factory_assets.deployment.release import SEQUENCE, TABULAR, Inputs, Release
+from factory_assets.deployment.release import SEQUENCE, TABULAR, Release
 from factory_assets.deployment.trailing import TrailingBars
 from factory_assets.evaluation.trade_rule import decide, expected_values
-from factory_assets.features.bars import Bars
-from factory_assets.features.compute import evaluate
-from factory_assets.features.registry import registry
-from factory_assets.indicators.atr import atr_percent
+from factory_assets.features.regime_table import RegimeTable
 from factory_assets.labels.costs import decision_costs
 from factory_assets.labels.events import cusum_events
 from factory_assets.market.sessions import Sessions
-from factory_assets.vocabulary.frames import dates_days, from_us
+from factory_assets.vocabulary.frames import from_us
 from factory_assets.vocabulary.timeframes import BASE_MINUTES
 
 
@@ -33,11 +30,10 @@ class Decider:
 
     def __init__(self, release: Release) -> None:
         self._release = release
-        self._stretches = {minutes: stretches(release, minutes) for minutes in release.reads}
+        rows = {minutes: rows_read(release, minutes) for minutes in release.reads}
+        self._features = LatestFeatures(release.contract, release.reads, rows, release.regimes)
         self._event_rows = event_rows(release)
         self._cost_rows = cost_rows(release)
-        # Last feature rows of each timeframe; most timeframes have no new bar at a base-bar close.
-        self._last: dict[int, tuple[int, pd.DataFrame]] = {}
 
     def decide(
         self,
@@ -63,10 +59,11 @@ class Decider:
             The one session the decision lies in.
         expiry, late, warm, traded_minutes, earlier
             Handed through to :class:`factory_assets.deployment.prediction.Prediction`; ``late`` or not ``warm`` means
-            side 0.
+            side 0, as do parameters of the release that have run out.
         """
         release = self._release
-        inputs = self._inputs(bars, decision_us, session)
+        outdated = release.outdated(int(session.trade_day[0]))
+        inputs = inputs_of(release, np.array([decision_us]), self._features.at(bars))
         probabilities = release.probabilities(inputs)
         atr, cost, event = self._market_state(bars[BASE_MINUTES])
         clock_us = session.base_clock_us()
@@ -84,7 +81,7 @@ class Decider:
             barriers=release.barriers,
         )
         side = 0
-        if event and warm and not late:
+        if event and warm and not late and outdated is None:
             side = int(decide(ev_long, ev_short, cost=np.array([cost]), theta=release.theta)[0])
         p_down, p_flat, p_up = (float(value) for value in probabilities[0])
         return Prediction(
@@ -100,6 +97,7 @@ class Decider:
             event=event,
             late=late,
             warm=warm,
+            outdated=outdated,
             cost_points=cost,
             atr_points=atr,
             traded_minutes=traded_minutes,
@@ -108,50 +106,20 @@ class Decider:
             earlier=earlier,
         )
 
-    def _inputs(self, bars: Mapping[int, TrailingBars], decision_us: int, session: Sessions) -> Inputs:
-        """Row and window of one decision, by the batch functions on the last rows of each timeframe."""
-        for minutes in self._stretches:
-            trailing = bars[minutes]
-            known = self._last.get(minutes)
-            if known is None or known[0] != trailing.last_close_us:
-                self._last[minutes] = (trailing.last_close_us, self._last_rows(trailing))
-        tables = {minutes: table for minutes, (_, table) in self._last.items()}
-        return inputs_of(self._release, np.array([decision_us]), session.trade_day, tables)
-
-    def _last_rows(self, trailing: TrailingBars) -> pd.DataFrame:
-        """The last feature rows of one timeframe that a decision reads.
-
-        What :func:`factory_assets.features.compute` does, without the table of the rows that nobody reads.
-        """
-        parts = self._stretches[trailing.minutes]
-        bars = Bars.from_frame(trailing.frame(max(part.bars for part in parts)), trailing.minutes)
-        # every stretch ends with the same bar and holds all rows read, or all bars there are
-        read = slice(-min(rows_read(self._release, trailing.minutes), len(bars)), None)
-        columns: dict[str, np.ndarray] = {}
-        for part in parts:
-            values = evaluate(bars.rows(max(0, len(bars) - part.bars), len(bars)), registry().families, part.names)
-            columns |= {name: values[name][read] for name in part.names}
-        table = pd.DataFrame(np.column_stack([*columns.values()]), columns=[*columns], copy=False)
-        table.insert(0, "close_time", from_us(bars.close_us[read]))
-        return table
-
     def _market_state(self, base: TrailingBars) -> tuple[float, float, bool]:
         """ATR in traded points (NaN if there is none), cost in points, and whether the last bar is an event."""
         release = self._release
-        frame = base.frame(max(self._cost_rows, self._event_rows))
-        priced = frame.iloc[-self._cost_rows :]
-        share = atr_percent(priced)
-        cost, _ = decision_costs(
-            share, dates_days(priced["trade_date"]), release.instrument, release.labels.cost_history_sessions
-        )
-        atr = share[-1] * base.last("close")
+        nothing = RegimeTable(contract=release.contract, minutes=BASE_MINUTES, quarters=())
+        priced = base.bars(self._cost_rows, nothing)
+        # what atr_percent is, without the table
+        share = priced.atr / priced.close
+        cost, _ = decision_costs(share, priced.trade_day, release.instrument, release.labels.cost_history_sessions)
+        atr = share[-1] * priced.traded_close[-1]
         event = True
         if release.labels.events == "cusum":
-            moved = frame.iloc[-self._event_rows :]
-            adjusted = moved["close"].to_numpy() * moved["adjustment_ratio"].to_numpy()
             event = bool(
                 cusum_events(
-                    adjusted,
+                    base.bars(self._event_rows, nothing).close,
                     sigma_multiple=release.labels.cusum_sigma_multiple,
                     span_bars=release.labels.cusum_span_bars,
                 )[-1]

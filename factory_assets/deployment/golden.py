@@ -5,6 +5,7 @@ row of data for them. They are JSON: a few hundred kilobytes that nothing but a 
 """
 
 import json
+from collections.abc import Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -30,7 +31,7 @@ def golden_inputs(release: Release) -> Inputs:
     at its last row.
     """
     rng = np.random.default_rng(_SEED)
-    rows = _rows(_scaler(release, TABULAR), ROWS, rng)
+    rows = _rows(_scalers(release, TABULAR), release.columns, ROWS, rng)
     if release.sequence is None:
         return {TABULAR: rows}
     length = release.sequence.window_bars
@@ -38,7 +39,7 @@ def golden_inputs(release: Release) -> Inputs:
     first = last - length + 1
     first[::3] += length // 2
     first[1] = last[1]
-    store = _rows(_scaler(release, SEQUENCE), ROWS + length - 1, rng)
+    store = _rows(_scalers(release, SEQUENCE), release.sequence.names, ROWS + length - 1, rng)
     return {TABULAR: rows, SEQUENCE: _windows(store, last, first, length)}
 
 
@@ -95,16 +96,23 @@ def tolerances(release: Release) -> dict[str, float]:
     return {**allowed, "stack": max(allowed.values())}
 
 
-def _scaler(release: Release, adapter: str) -> FittedScaler:
-    """A scaler of the adapter's members: one that scales, if there is one, else one that only fills."""
+def _scalers(release: Release, adapter: str) -> list[FittedScaler]:
+    """Scalers of the adapter's members, those that scale before those that only fill."""
     scalers = [member.scaler for _, member in sorted(release.members.items()) if member.model.entry.adapter == adapter]
-    return next((scaler for scaler in scalers if any(scaler.center)), scalers[0])
+    return sorted(scalers, key=lambda scaler: not any(scaler.center))
 
 
-def _rows(scaler: FittedScaler, count: int, rng: np.random.Generator) -> np.ndarray:
-    # A model that scales nothing has no centers; then the training medians stand in.
-    center = np.array(scaler.center if any(scaler.center) else scaler.fill)
-    rows = center + np.array(scaler.scale) * rng.uniform(-_SPREADS, _SPREADS, size=(count, len(center)))
+def _rows(scalers: Sequence[FittedScaler], columns: Sequence[str], count: int, rng: np.random.Generator) -> np.ndarray:
+    """Rows around the training centers, each column's from the first scaler that knows it."""
+    known: dict[str, tuple[float, float]] = {}
+    for scaler in scalers:
+        # A model that scales nothing has no centers; then the training medians stand in.
+        middles = scaler.center if any(scaler.center) else scaler.fill
+        for name, middle, scale in zip(scaler.names, middles, scaler.scale, strict=True):
+            known.setdefault(name, (middle, scale))
+    center = np.array([known[name][0] for name in columns])
+    spread = np.array([known[name][1] for name in columns])
+    rows = center + spread * rng.uniform(-_SPREADS, _SPREADS, size=(count, len(center)))
     rows[rng.random(rows.shape) < _MASKED_SHARE] = np.nan
     rows[0], rows[1] = center, np.nan
     return rows.astype(np.float32)

@@ -1,33 +1,13 @@
 """How many trailing bars of each timeframe a release looks back on."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from factory_assets.deployment.latest_features import stretches_of
 from factory_assets.deployment.release import Release
-from factory_assets.features.registry import registry
 from factory_assets.features.spec import SESSION_MINUTES_MAX
 from factory_assets.indicators.atr import PERIOD_BARS, wilder_settle_bars
 from factory_assets.labels.events import cusum_settle_bars
 from factory_assets.vocabulary.timeframes import BASE_MINUTES
-
-SHORT_ROWS = 1024
-"""Look-backs up to here are computed from as many bars; longer ones, a few features of sessions, from their own."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Stretch:
-    """Features of one timeframe that are computed together.
-
-    Attributes
-    ----------
-    names : tuple of str
-        Features.
-    bars : int
-        Trailing bars from which the wanted rows are the same as from all history.
-    """
-
-    names: tuple[str, ...]
-    bars: int
 
 
 def rows_read(release: Release, minutes: int) -> int:
@@ -36,20 +16,12 @@ def rows_read(release: Release, minutes: int) -> int:
     return sequence.window_bars if sequence is not None and sequence.minutes == minutes else 1
 
 
-def stretches(release: Release, minutes: int) -> tuple[Stretch, ...]:
-    """Features of a timeframe by how far they look back: all from the longest would be mostly wasted on a live run.
-
-    The oldest of the rows read needs its full look-back too, so windows lengthen every stretch.
-    """
-    specs, further = registry().specs, rows_read(release, minutes) - 1
-    bars = {name: specs[name].lookback_bars(minutes) + further for name in release.reads[minutes]}
-    split = ([n for n in bars if bars[n] <= SHORT_ROWS], [n for n in bars if bars[n] > SHORT_ROWS])
-    return tuple(Stretch(names=tuple(names), bars=max(bars[n] for n in names)) for names in split if names)
-
-
 def feature_rows(release: Release) -> Mapping[int, int]:
     """Bars of each timeframe read from which all rows read are the same as from all history."""
-    return {minutes: max(stretch.bars for stretch in stretches(release, minutes)) for minutes in release.reads}
+    return {
+        minutes: max(part.bars for part in stretches_of(names, minutes, rows_read(release, minutes)))
+        for minutes, names in release.reads.items()
+    }
 
 
 def event_rows(release: Release) -> int:

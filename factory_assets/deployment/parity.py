@@ -372,6 +372,7 @@ def _compared(
         "side of a late or cold decision": (side != 0) & (late | ~live["warm"].to_numpy()),
         "late flag": live["late"].to_numpy() != late,
         "warm": ~live["warm"].to_numpy() & (not whole_history),
+        "outdated": live["outdated"].notna().to_numpy(),
     }
     problems = [f"{int(bad.sum())} {name}{_first(batch_us[bad])}" for name, bad in checks.items() if bad.any()]
     if tie.mean() > SPLIT_TIE_SHARE_MAX:
@@ -454,7 +455,8 @@ def _gap(found: pd.Series, expected: pd.Series) -> np.ndarray:
 def _live_frame(predictions: Sequence[dict[str, Any]], columns: int) -> pd.DataFrame:
     plain = [{name: value for name, value in row.items() if name != "features"} for row in predictions]
     names = ("p_down", "p_flat", "p_up", "ev_long", "ev_short", "cost_points", "atr_points")
-    frame = pd.DataFrame(plain, columns=["decision_time", *names, "side", "eligible", "event", "late", "warm"])
+    flags = ["side", "eligible", "event", "late", "warm", "outdated"]
+    frame = pd.DataFrame(plain, columns=["decision_time", *names, *flags])
     frame = frame.astype(dict.fromkeys(names, np.float64))
     frame["decision_us"] = times_us(pd.to_datetime(frame["decision_time"], utc=True)) if plain else np.int64(0)
     if any(len(row["features"]) != columns for row in predictions):

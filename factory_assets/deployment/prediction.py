@@ -9,7 +9,7 @@ import numpy as np
 
 _PLAIN = (
     "expiry", "p_down", "p_flat", "p_up", "ev_long", "ev_short", "side", "eligible", "event", "late", "warm",
-    "cost_points", "atr_points", "traded_minutes",
+    "outdated", "cost_points", "atr_points", "traded_minutes",
 )  # fmt: skip
 
 
@@ -28,7 +28,7 @@ class Prediction:
     ev_long, ev_short : float
         Expected net outcome of one contract, points; NaN while there is no ATR.
     side : int
-        +1 long, -1 short, 0 stay out. Always 0 unless the decision is an event, warm and not late.
+        +1 long, -1 short, 0 stay out. Always 0 unless the decision is an event, warm, not late and not outdated.
     eligible : bool
         Enough scheduled base bars remain to flat time, and there is an ATR.
     event : bool
@@ -38,6 +38,10 @@ class Prediction:
         minute has passed, so it is not traded.
     warm : bool
         The predictor holds all the history its features look back on.
+    outdated : str or None
+        Why features are not what batch makes of the same bars: stored parameters of the release, estimated once a
+        quarter, do not reach the session. Probabilities then are those of masked cells; a refit brings new parameters.
+        None while they hold.
     cost_points : float
         Round-trip cost, points.
     atr_points : float
@@ -64,6 +68,7 @@ class Prediction:
     event: bool
     late: bool
     warm: bool
+    outdated: str | None
     cost_points: float
     atr_points: float
     traded_minutes: int

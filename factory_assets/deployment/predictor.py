@@ -79,6 +79,11 @@ class Predictor:
         return self._series.warm
 
     @property
+    def outdated(self) -> str | None:
+        """Why decisions of the current session are not traded: parameters of the release that have run out; or None."""
+        return self.release.outdated(int(self._series.current_session.trade_day[0]))
+
+    @property
     def sessions_needed(self) -> int:
         """Full sessions of history that make the predictor warm; more where sessions were short or thin."""
         return sessions_needed(self.release)

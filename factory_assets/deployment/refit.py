@@ -1,8 +1,8 @@
 """The nightly refit: the champion's recipe on every decision whose outcome is known.
 
-Members are fitted again with the champion's columns, parameters and numbers of rounds, scalers with them. ``theta``,
-``m0`` and the meta-learner stay the champion's: ``m0`` would be a mean of outcomes of the sealed period, and a new
-meta-learner needs out-of-fold predictions, whose scores would be statistics of it.
+Members are fitted again with the champion's columns (none is chosen anew), parameters and numbers of rounds, scalers
+with them. ``theta``, ``m0`` and the meta-learner stay the champion's: ``m0`` would be a mean of outcomes of the sealed
+period, and a new meta-learner needs out-of-fold predictions, whose scores would be statistics of it.
 
 Outcomes of the sealed period are read for fitting only. They stay in the memory of this process (no child process, no
 checkpoint, no array on disk), nothing is watched, no loss is kept, and what a fit says when it fails is not passed on.
@@ -25,8 +25,9 @@ import numpy as np
 import pandas as pd
 
 from factory_assets.deployment.batch import BatchRows
-from factory_assets.deployment.inputs import inputs_of
+from factory_assets.deployment.inputs import feature_rows_of, inputs_of
 from factory_assets.deployment.release import TABULAR, Release
+from factory_assets.features.regime_table import RegimeTable
 from factory_assets.features.registry import registry
 from factory_assets.labels import normalised
 from factory_assets.stacking import FittedMember, fit_frozen
@@ -47,6 +48,7 @@ def refit_release(
     sample: pd.DataFrame,
     features: Mapping[int, pd.DataFrame],
     *,
+    regimes: Mapping[int, RegimeTable],
     champion_digest: str,
     inputs: Mapping[str, str],
     data_end_day: int,
@@ -64,6 +66,9 @@ def refit_release(
         ``uniqueness``, which becomes the weight.
     features : mapping of int to DataFrame
         ``features_*`` tables with the columns of ``champion.reads``.
+    regimes : mapping of int to RegimeTable
+        Regime parameters those features rest on, to the last session of the rows or beyond: estimates of the market,
+        which no recipe freezes.
     champion_digest : str
         Sha256 of the champion's manifest.
     inputs : mapping of str to str
@@ -86,12 +91,13 @@ def refit_release(
     members = {}
     for name, member in champion.members.items():
         adapter = member.model.entry.adapter
+        kind_of = _kinds(champion, adapter)
         try:
             fit = fit_frozen(
                 member.model.entry.name,
                 member.model.params.as_dict(),
-                data[adapter],
-                _kinds(champion, adapter),
+                data[adapter].of_columns(member.feature_names),
+                [kind_of[column] for column in member.feature_names],
                 rounds=member.rounds,
                 settings=settings,
                 clock_us=clock_us,
@@ -106,6 +112,7 @@ def refit_release(
     return replace(
         champion,
         members=members,
+        regimes=regimes,
         inputs={**inputs, "champion": champion_digest},
         metrics={"data_end": (date(1970, 1, 1) + timedelta(days=int(data_end_day))).isoformat()},
     )
@@ -215,7 +222,7 @@ def _containers(
             weight=weight,
             trade_day=trade_day,
         )
-        for adapter, values in inputs_of(champion, decision_us, trade_day, features).items()
+        for adapter, values in inputs_of(champion, decision_us, feature_rows_of(features)).items()
         if adapter in wanted
     }
 
@@ -227,13 +234,15 @@ def _names(champion: Release, adapter: str) -> tuple[str, ...]:
     return champion.sequence.names
 
 
-def _kinds(champion: Release, adapter: str) -> list[str]:
-    """Scaling kind of each column, from the feature catalogue."""
-    names = [name for chosen in champion.pool.values() for name in chosen]
-    if adapter != TABULAR:
-        names = list(_names(champion, adapter))
-    scaling = {spec.name: spec.scaling for spec in registry().select(None)}
-    return [scaling[name] for name in names]
+def _kinds(champion: Release, adapter: str) -> dict[str, str]:
+    """Scaling kind of each column of an input, from the feature catalogue."""
+    features = [name for chosen in champion.pool.values() for name in chosen]
+    columns = _names(champion, adapter)
+    specs = registry().specs
+    return {
+        column: specs[feature].scaling
+        for column, feature in zip(columns, features if adapter == TABULAR else columns, strict=True)
+    }
 
 
 def latest_sessions(rows: BatchRows, sessions: int = SANITY_SESSIONS) -> BatchRows:

@@ -220,6 +220,8 @@ def _account(predictor: Predictor, minutes: pd.DataFrame, predictions: int) -> s
         f"{len(minutes)} minutes fed ({counted}); {predictions} predictions; predictor {state} at the end, it "
         f"needs {predictor.sessions_needed} full sessions of history"
     )
+    if predictor.front is not None and predictor.outdated is not None:
+        text += f"; not traded at the end: {predictor.outdated}"
     if predictions:
         return text
     if predictor.front is None:

@@ -3,7 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from factory_assets.vocabulary.frames import dates_days, from_days, from_us, times_us
+from factory_assets.features.bars import Bars
+from factory_assets.features.regime_table import RegimeTable
+from factory_assets.vocabulary.frames import dates_days, times_us
+from factory_assets.vocabulary.instruments import instrument
 
 _FIELDS = ("open", "high", "low", "close", "volume", "adjustment_ratio")
 
@@ -24,7 +27,7 @@ class TrailingBars:
     def __init__(self, contract: str, minutes: int, rows_needed: int) -> None:
         self.minutes = minutes
         self.rows_needed = rows_needed
-        self._contract = contract
+        self._instrument = instrument(contract)
         # Twice what is needed, so that moving the bars down is rare.
         self._times = np.zeros((3, 2 * rows_needed), dtype=np.int64)
         self._values = np.zeros((len(_FIELDS), 2 * rows_needed))
@@ -64,21 +67,30 @@ class TrailingBars:
         self._values[:, self._count : self._count + added] = values
         self._count += added
 
-    def last(self, name: str) -> float:
-        """Value of one column in the last bar."""
-        return float(self._values[_FIELDS.index(name), self._count - 1])
+    def bars(self, rows: int, regimes: RegimeTable) -> Bars:
+        """The last ``rows`` bars (fewer if fewer are held) as features read them.
 
-    def frame(self, rows: int) -> pd.DataFrame:
-        """The last ``rows`` bars (fewer if fewer are held) with the columns features are computed from."""
+        Parameters
+        ----------
+        rows : int
+            Bars wanted.
+        regimes : RegimeTable
+            Parameters of the hidden Markov model in force: trailing bars are no history to estimate them from.
+        """
         part = slice(max(0, self._count - min(rows, self.rows_needed)), self._count)
-        open_us, close_us, day = self._times[:, part]
-        contract = pd.Categorical.from_codes(np.zeros(len(day), dtype=np.int8), categories=[self._contract])
-        return pd.DataFrame(
-            {
-                "contract": contract,
-                "open_time": from_us(open_us.copy()),
-                "close_time": from_us(close_us.copy()),
-                "trade_date": from_days(day),
-                **{name: self._values[place, part].copy() for place, name in enumerate(_FIELDS)},
-            }
+        open_us, close_us, day = self._times[:, part].copy()
+        open_, high, low, close, volume, factor = self._values[:, part].copy()
+        return Bars(
+            instrument=self._instrument,
+            minutes=self.minutes,
+            open_us=open_us,
+            close_us=close_us,
+            trade_day=day.astype(np.int32),
+            open=open_ * factor,
+            high=high * factor,
+            low=low * factor,
+            close=close * factor,
+            volume=volume,
+            traded_close=close,
+            regimes=regimes,
         )

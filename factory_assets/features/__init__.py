@@ -7,9 +7,20 @@ the certificate that no feature reads the future. Does not: kernels that labels 
 """
 
 from factory_assets.features.causality import certify
-from factory_assets.features.compute import compute
+from factory_assets.features.compute import compute, regimes_of
 from factory_assets.features.pools import column_name, sequence_pool, tabular_pool
+from factory_assets.features.regime_table import RegimeTable
 from factory_assets.features.registry import catalogue
 from factory_assets.features.spec import FeatureSpec
 
-__all__ = ["FeatureSpec", "catalogue", "certify", "column_name", "compute", "sequence_pool", "tabular_pool"]
+__all__ = [
+    "FeatureSpec",
+    "RegimeTable",
+    "catalogue",
+    "certify",
+    "column_name",
+    "compute",
+    "regimes_of",
+    "sequence_pool",
+    "tabular_pool",
+]

@@ -1,12 +1,24 @@
 """Bars of one contract and timeframe as the arrays feature functions read, with what they share computed once."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from factory_assets.features.kernels import FLOOR_SHARE, beyond_tie, log_ratio, moves, ratio, session_numbers
+from factory_assets.features.kernels import (
+    FLOOR_SHARE,
+    beyond_tie,
+    log_ratio,
+    moves,
+    ratio,
+    session_numbers,
+    trailing_median,
+)
+from factory_assets.features.regime_estimation import estimate_regimes
+from factory_assets.features.regime_table import RegimeTable
 from factory_assets.features.spec import VOLUME_COLUMN
 from factory_assets.indicators import rolling_mean_std, true_range, wilder_atr
 from factory_assets.market.sessions import SessionCalendar, Sessions
@@ -46,6 +58,9 @@ class Bars:
         Close as traded, points.
     calendar : Sessions or None
         Sessions spanning the bars; looked up in the instrument's calendar when first needed if None.
+    regimes : RegimeTable, callable or None
+        Parameters of the hidden Markov model in force, or what gives them; estimated from these very bars when first
+        needed if None.
     """
 
     instrument: Instrument
@@ -60,18 +75,21 @@ class Bars:
     volume: np.ndarray
     traded_close: np.ndarray
     calendar: Sessions | None = None
+    regimes: RegimeTable | Callable[[], RegimeTable] | None = None
 
     @classmethod
-    def from_frame(cls, frame: pd.DataFrame, minutes: int | None = None) -> "Bars":
+    def from_frame(
+        cls, frame: pd.DataFrame, minutes: int | None = None, *, regimes: RegimeTable | None = None
+    ) -> "Bars":
         """Check a frame with the columns of a ``bars_*`` table and take its arrays.
 
         Raises
         ------
         BadInputError
             Missing columns, rows out of order, non-finite or non-positive prices, volume on some rows only, an unknown
-            timeframe; every problem in one message.
+            timeframe; every problem in one message. Regime parameters of another timeframe.
         ForeignContractError
-            More than one contract.
+            More than one contract, or regime parameters of another one.
         NaiveTimestampError
             Times without a time zone.
         UnknownNameError
@@ -86,10 +104,12 @@ class Bars:
         problems = _problems(open_us, close_us, numbers)
         if problems:
             raise BadInputError(f"features of {product.symbol}: " + "; ".join(problems))
-        factor = numbers["adjustment_ratio"]
+        factor, width = numbers["adjustment_ratio"], _timeframe(open_us, close_us, minutes)
+        if regimes is not None and len(frame):
+            _require_own(regimes, product, width)
         return cls(
             instrument=product,
-            minutes=_timeframe(open_us, close_us, minutes),
+            minutes=width,
             open_us=open_us,
             close_us=close_us,
             trade_day=dates_days(frame["trade_date"]),
@@ -99,6 +119,7 @@ class Bars:
             close=numbers["close"] * factor,
             volume=numbers["volume"],
             traded_close=numbers["close"],
+            regimes=regimes,
         )
 
     def __len__(self) -> int:
@@ -109,10 +130,22 @@ class Bars:
         """Bars of rows ``start`` to ``stop - 1``, knowing nothing of the others."""
         return self.replaced(**{f.name: getattr(self, f.name)[start:stop] for f in fields(self) if _is_array(self, f)})
 
-    def replaced(self, **arrays: np.ndarray) -> "Bars":
-        """The same bars with some arrays exchanged; what was derived from them is computed anew."""
+    def replaced(self, **changes: Any) -> "Bars":
+        """The same bars with some fields exchanged; what was derived from them is computed anew.
+
+        But for the calendar and the regime parameters: those in force here stay in force, estimated from these bars and
+        not from the new ones, unless they are exchanged themselves.
+        """
         own = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Bars(**{**own, "calendar": self.sessions, **arrays})
+        regimes = self.regimes if self.regimes is not None else (lambda: self.regime_table)
+        return Bars(**{**own, "calendar": self.sessions, "regimes": regimes, **changes})
+
+    @cached_property
+    def regime_table(self) -> RegimeTable:
+        """Parameters of the hidden Markov model in force."""
+        if self.regimes is None:
+            return estimate_regimes(self)
+        return self.regimes if isinstance(self.regimes, RegimeTable) else self.regimes()
 
     @cached_property
     def has_volume(self) -> bool:
@@ -181,9 +214,27 @@ class Bars:
         return log_change(self.close, 1)
 
     @cached_property
+    def squared_return(self) -> np.ndarray:
+        """Squared log return within the session: from the previous close, in a session's first bar from its open."""
+        change = self.log_return.copy()
+        opening = np.flatnonzero(np.diff(self.session_number, prepend=-1))
+        change[opening] = log_ratio(self.close[opening], self.open[opening])
+        return change**2
+
+    @cached_property
     def move_sign(self) -> np.ndarray:
         """Sign of close minus previous close (float64; row 0 NaN); moves within 1e-9 x price are ties, 0."""
         return moves(self.close)
+
+    @cached_property
+    def median_volume_60(self) -> np.ndarray:
+        """Median volume of the last 60 bars, contracts; NaN in the first 59 rows."""
+        return trailing_median(self.volume, 60)
+
+    @cached_property
+    def relative_volume(self) -> np.ndarray:
+        """Volume over the median of the last 60 bars, which counts as at least one contract."""
+        return self.volume / np.maximum(self.median_volume_60, 1.0)
 
     @cached_property
     def true_range(self) -> np.ndarray:
@@ -240,6 +291,20 @@ def _one_contract(column: pd.Series) -> Instrument:
             "no value of one contract may reach another's"
         )
     return instrument(names[0])
+
+
+def _require_own(regimes: RegimeTable, product: Instrument, minutes: int) -> None:
+    """Refuse parameters that were estimated from other bars."""
+    if regimes.contract != product.symbol:
+        raise ForeignContractError(
+            f"features of {product.symbol}: regime parameters of {regimes.contract}; no value of one contract may "
+            "reach another's"
+        )
+    if regimes.minutes != minutes:
+        raise BadInputError(
+            f"features of {product.symbol}: regime parameters of {regimes.minutes}-minute bars for bars of {minutes}; "
+            "pass those of the same timeframe"
+        )
 
 
 def _problems(open_us: np.ndarray, close_us: np.ndarray, numbers: dict[str, np.ndarray]) -> list[str]:

@@ -17,6 +17,7 @@ _NOW = Span(bars=1)
 _REGULAR_HOURS = {"metals": (7 * 60 + 20, 12 * 60 + 30)}
 _CASH_HOURS = (8 * 60 + 30, 15 * 60)
 _LONDON_HOURS = (8 * 60, 16 * 60 + 30)
+_NEW_YORK_HOURS = (8 * 60, 17 * 60)
 _TOKYO_HOURS = (9 * 60, 15 * 60 + 30)
 
 
@@ -52,21 +53,26 @@ def clock(bars: Bars) -> tuple[np.ndarray, ...]:
     group=GROUP,
     inputs=("close_time", "trade_date"),
     outputs=[
-        Output(name=name, unit="flag", scaling="none", lookback=_NOW) for name in ("is_rth", "is_london", "is_asia")
+        Output(name=name, unit="flag", scaling="none", lookback=_NOW)
+        for name in ("is_rth", "is_new_york", "is_london", "is_asia")
     ],
 )
 def hours(bars: Bars) -> tuple[np.ndarray, ...]:
-    """1 while the bar's close lies in [open, close) of: regular hours, London 08:00-16:30, Tokyo 09:00-15:30; else 0.
+    """1 while the bar's close lies in [open, close) of the place's hours, by its own city's clock; else 0.
 
-    Regular hours are 08:30-15:00 Chicago, for metals the pit's 07:20-12:30; each by its own city's clock.
+    Regular hours are 08:30-15:00 Chicago, for metals the pit's 07:20-12:30. New York is the banking day, 08:00-17:00:
+    the exchange's own hours would be the regular ones again. London 08:00-16:30, Tokyo (Asia) 09:00-15:30.
 
     References
     ----------
-    CME Group, contract specifications (regular trading hours); LSE and TSE trading hours.
+    CME Group, contract specifications (regular trading hours); LSE and TSE trading hours; Ito and Hashimoto (2006),
+    Intraday seasonality in activities of the foreign exchange markets, Journal of the Japanese and International
+    Economies 20(4) (business hours of the financial centres).
     """
     chicago = _REGULAR_HOURS.get(bars.instrument.asset_class, _CASH_HOURS)
     return (
         _inside(bars, "America/Chicago", chicago),
+        _inside(bars, "America/New_York", _NEW_YORK_HOURS),
         _inside(bars, "Europe/London", _LONDON_HOURS),
         _inside(bars, "Asia/Tokyo", _TOKYO_HOURS),
     )

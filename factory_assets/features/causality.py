@@ -10,21 +10,21 @@ import numpy as np
 import pandas as pd
 
 from factory_assets.features.bars import Bars
+from factory_assets.features.certificate import WHOLE_PARTITION, Certificate, aspect_rows
 from factory_assets.features.compute import evaluate
 from factory_assets.features.examination import Examination, Finding
+from factory_assets.features.health import examine_health
+from factory_assets.features.listed import NAMES_SHOWN, listed
+from factory_assets.features.regime_causality import examined_quarters, known_rows, moved_quarters, regime_verdict
+from factory_assets.features.regime_table import RegimeTable
 from factory_assets.features.registry import registry
-from factory_assets.features.spec import SESSION_MINUTES_MAX, FeatureSpec
+from factory_assets.features.spec import FeatureSpec
 from factory_assets.features.volume_use import volume_use_verdict
 from factory_assets.vocabulary.errors import BadInputError
 from factory_assets.vocabulary.frames import times_us
 from factory_assets.vocabulary.verdict import Verdict
 
 CUT_POINTS_MIN = 10
-DUPLICATE_CORRELATION = 0.999
-# A flag may well be constant, and two features alike, over a few bars; over five sessions they may not.
-HEALTH_SESSIONS_MIN = 5
-_SCREENED_ROWS = 50_000
-_NAMES_SHOWN = 10
 
 
 def certify(
@@ -35,14 +35,31 @@ def certify(
     seed: int,
     names: Sequence[str] | None = None,
     values: pd.DataFrame | None = None,
+    regimes: RegimeTable | None = None,
 ) -> list[Verdict]:
+    """Verdicts of :func:`certificate`, which says what is done and what the parameters are."""
+    found = certificate(bars, minutes, cut_points=cut_points, seed=seed, names=names, values=values, regimes=regimes)
+    return list(found.verdicts)
+
+
+def certificate(
+    bars: pd.DataFrame,
+    minutes: int | None = None,
+    *,
+    cut_points: int,
+    seed: int,
+    names: Sequence[str] | None = None,
+    values: pd.DataFrame | None = None,
+    regimes: RegimeTable | None = None,
+) -> Certificate:
     """Prove on a partition's own bars that its features are causal, honest about their look-back, and in good health.
 
     Every feature is recomputed around every cut from exactly its declared look-back: with the bars after the cut gone
     and with them replaced by wild ones (bit-identical up to the cut), against the value from all history and under
     rescaled prices (within the declared tolerance). One perturbation covers the whole partition. Leaking controls go
     through the same procedure and have to be caught. In a series without volume the features that read it are masked:
-    that they are is certified, and nothing else is said of them.
+    that they are is certified, and nothing else is said of them. Features that rest on regime parameters are recomputed
+    around cuts with the published ones, as live does; that no parameter knows its own quarter is examined by itself.
 
     Parameters
     ----------
@@ -60,13 +77,16 @@ def certify(
     values : DataFrame, optional
         What :func:`factory_assets.features.compute` returned for these bars, to certify exactly what is published and
         save computing it again.
+    regimes : RegimeTable, optional
+        Regime parameters published with them; estimated from these bars by default.
 
     Returns
     -------
-    list of Verdict
-        ``truncation_invariant``, ``future_perturbation_invariant``, ``lookback_honoured``, ``scale_invariant``,
-        ``finite_after_warmup``, ``no_constant_feature``, ``no_duplicate_features``, ``volume_use_declared``,
-        ``positive_controls_caught``; all blocking.
+    Certificate
+        Verdicts ``truncation_invariant``, ``future_perturbation_invariant``, ``lookback_honoured``,
+        ``scale_invariant``, ``finite_after_warmup``, ``no_constant_feature``, ``no_duplicate_features``,
+        ``volume_use_declared``, ``regimes_from_earlier_sessions``, ``positive_controls_caught``, all blocking; and the
+        rows they rest on.
 
     Raises
     ------
@@ -79,7 +99,7 @@ def certify(
     """
     if cut_points < CUT_POINTS_MIN:
         raise BadInputError(f"certificate with {cut_points} cut points: expected at least {CUT_POINTS_MIN}")
-    arrays = Bars.from_frame(bars, minutes)
+    arrays = Bars.from_frame(bars, minutes, regimes=regimes)
     if len(arrays) < 2:
         raise BadInputError(f"certificate of {len(arrays)} bars: expected at least 2; materialize the bars first")
     specs = registry().select(names)
@@ -89,7 +109,7 @@ def certify(
     shown = [spec for spec in specs if arrays.has_volume or not spec.reads_volume]
     if not shown:
         raise BadInputError(
-            f"certificate of {[spec.name for spec in specs][:_NAMES_SHOWN]}: all of them read volume and these bars "
+            f"certificate of {[spec.name for spec in specs][:NAMES_SHOWN]}: all of them read volume and these bars "
             "have none; name features that do not"
         )
     lookback = max(spec.lookback_bars(arrays.minutes) for spec in shown)
@@ -97,12 +117,17 @@ def certify(
     examination = Examination(bars=arrays, families=families, specs=shown, history=history)
     found = examination.at_cuts(cuts, rng)
     whole = examination.whole_partition(int(cuts[len(cuts) // 2]), rng)
-    return [
-        *_causality_verdicts(found, whole, shown, len(cuts)),
-        *_health_verdicts(arrays, shown, history),
-        volume_use_verdict(arrays, families, specs, history, rng),
-        _controls_verdict(arrays, cuts, rng),
-    ]
+    masked = {spec.name for spec in specs} - {spec.name for spec in shown}
+    health = examine_health(specs, masked, history, arrays.minutes, known_rows(arrays))
+    use = volume_use_verdict(arrays, families, specs, history, rng)
+    estimation = regime_verdict(arrays, specs, history, rng)
+    controls, control_rows = _controls(arrays, cuts, rng, with_regimes=any(spec.reads_regimes for spec in specs))
+    rows = aspect_rows(arrays.minutes, shown, {**found, WHOLE_PARTITION: whole})
+    return Certificate(
+        verdicts=(*_causality_verdicts(found, whole, shown, len(cuts)), *health.verdicts, use, estimation, controls),
+        aspects=pd.DataFrame([*rows, *control_rows]),
+        health=health.rows,
+    )
 
 
 def choose_cuts(bars: Bars, cut_points: int, lookback: int, rng: np.random.Generator) -> np.ndarray:
@@ -137,7 +162,7 @@ def _history(bars: Bars, values: pd.DataFrame | None, specs: Sequence[FeatureSpe
         return None
     missing = [spec.name for spec in specs if spec.name not in values.columns]
     if missing:
-        raise BadInputError(f"certificate: the values lack {missing[:_NAMES_SHOWN]}; pass what compute returned")
+        raise BadInputError(f"certificate: the values lack {missing[:NAMES_SHOWN]}; pass what compute returned")
     closes = times_us(values["close_time"], "close_time of the values")
     if not np.array_equal(closes, bars.close_us):
         raise BadInputError(
@@ -169,7 +194,7 @@ def _causality_verdicts(
             "comparisons": finding.comparisons,
             "values_compared": finding.cells,
             "failed_features": len(failed),
-            "failed": _listed(failed),
+            "failed": listed(failed),
         }
         if aspect in {"lookback", "scale"}:
             details["worst_relative_error"] = finding.worst_error
@@ -187,76 +212,13 @@ def _causality_verdicts(
     return verdicts
 
 
-def _health_verdicts(bars: Bars, specs: Sequence[FeatureSpec], history: Mapping[str, np.ndarray]) -> list[Verdict]:
-    needed = HEALTH_SESSIONS_MIN * -(-SESSION_MINUTES_MAX // bars.minutes)
-    bad: dict[str, int] = {}
-    constant: set[str] = set()
-    judged = []
-    for spec in specs:
-        values = history[spec.name]
-        settled = values[spec.warmup_bars(bars.minutes) :]
-        wrong = int(np.sum(~np.isfinite(settled))) + int(np.sum(np.isinf(values)))
-        if wrong:
-            bad[spec.name] = wrong
-        if len(settled) >= needed and np.isfinite(settled).any():
-            judged.append(spec)
-            if float(np.nanmin(settled)) == float(np.nanmax(settled)):
-                constant.add(spec.name)
-    pairs, worst, closest = _duplicates(bars, [spec for spec in judged if spec.name not in constant], history)
-    short = len(specs) - len(judged)
-    return [
-        Verdict(
-            name="finite_after_warmup",
-            passed=not bad,
-            summary=f"{sum(bad.values())} values not finite after warm-up ({len(specs)} features, {len(bars):,} rows)",
-            details={"features": len(specs), "rows": len(bars), "failed": _listed(bad), "values": sum(bad.values())},
-        ),
-        Verdict(
-            name="no_constant_feature",
-            passed=not constant,
-            summary=f"{len(constant)} of {len(judged)} features never change; {short} have too few rows to say",
-            details={"features": len(judged), "too_few_rows": short, "failed": _listed(constant)},
-        ),
-        Verdict(
-            name="no_duplicate_features",
-            passed=not pairs,
-            summary=f"{len(pairs)} pairs of {len(judged)} features over |r| {DUPLICATE_CORRELATION} (max {worst:.4f})",
-            details={
-                "features": len(judged),
-                "largest_correlation": worst,
-                "closest_pair": closest,
-                "failed": _listed(pairs),
-            },
-        ),
-    ]
-
-
-def _duplicates(
-    bars: Bars, specs: Sequence[FeatureSpec], history: Mapping[str, np.ndarray]
-) -> tuple[set[str], float, str]:
-    """Pairs of features that say the same, the largest correlation among the others included, and whose it is."""
-    if len(specs) < 2:
-        return set(), 0.0, "none"
-    start = max(spec.warmup_bars(bars.minutes) for spec in specs)
-    names = [spec.name for spec in specs]
-    screened = slice(start, None, max((len(bars) - start) // _SCREENED_ROWS, 1))
-    matrix = np.abs(np.nan_to_num(np.corrcoef(np.stack([history[name][screened] for name in names]))))
-    np.fill_diagonal(matrix, 0.0)
-    # The sample only screens: every pair it brings near the limit is decided on all rows.
-    pairs: set[str] = set()
-    for i, j in zip(*np.nonzero(np.triu(matrix > DUPLICATE_CORRELATION - 0.01)), strict=True):
-        exact = abs(float(np.corrcoef(history[names[i]][start:], history[names[j]][start:])[0, 1]))
-        matrix[i, j] = matrix[j, i] = exact
-        if exact > DUPLICATE_CORRELATION:
-            pairs.add(f"{names[i]} = {names[j]}")
-    i, j = np.unravel_index(int(np.argmax(matrix)), matrix.shape)
-    return pairs, float(matrix[i, j]), f"{names[i]}, {names[j]}"
-
-
-def _controls_verdict(bars: Bars, cuts: np.ndarray, rng: np.random.Generator) -> Verdict:
-    from factory_assets.features.controls import CONTROLS
+def _controls(
+    bars: Bars, cuts: np.ndarray, rng: np.random.Generator, *, with_regimes: bool
+) -> tuple[Verdict, list[dict[str, object]]]:
+    from factory_assets.features.controls import CONTROLS, ESTIMATOR_CONTROLS
 
     missed, details = set(), {}
+    rows: list[dict[str, object]] = []
     for name, (family, aspects) in CONTROLS.items():
         history = evaluate(bars, [family], [name])
         examination = Examination(bars=bars, families=[family], specs=family.specs, history=history)
@@ -265,15 +227,19 @@ def _controls_verdict(bars: Bars, cuts: np.ndarray, rng: np.random.Generator) ->
         details[name] = "caught by " + ", ".join(caught_by) if caught_by else "NOT caught"
         if not set(aspects) & set(caught_by):
             missed.add(name)
-    return Verdict(
+        rows += aspect_rows(bars.minutes, family.specs, found, must_fail=aspects)
+    # One quarter with parameters is enough to catch an estimator on; without any there is nothing it could leak into.
+    quarters = examined_quarters(bars)[:1] if with_regimes else []
+    estimators = ESTIMATOR_CONTROLS if quarters else {}
+    for name, estimator in estimators.items():
+        caught = bool(moved_quarters(bars, estimator, quarters, rng))
+        details[name] = "caught by estimating again" if caught else "NOT caught"
+        missed |= set() if caught else {name}
+    count = len(CONTROLS) + len(estimators)
+    verdict = Verdict(
         name="positive_controls_caught",
         passed=not missed,
-        summary=f"{len(CONTROLS) - len(missed)} of {len(CONTROLS)} deliberately bad features were caught",
-        details={**details, "missed": _listed(missed)},
+        summary=f"{count - len(missed)} of {count} deliberately bad features were caught",
+        details={**details, "missed": listed(missed)},
     )
-
-
-def _listed(names: Sequence[str] | set[str] | Mapping[str, int]) -> str:
-    ordered = sorted(names)
-    more = f" and {len(ordered) - _NAMES_SHOWN} more" if len(ordered) > _NAMES_SHOWN else ""
-    return ", ".join(ordered[:_NAMES_SHOWN]) + more
+    return verdict, rows

@@ -7,16 +7,24 @@ import pandas as pd
 
 from factory_assets.features.bars import Bars
 from factory_assets.features.family import FeatureFamily
+from factory_assets.features.regime_table import RegimeTable
 from factory_assets.features.registry import registry
 from factory_assets.vocabulary.frames import from_days, from_us
 
 
-def compute(bars: pd.DataFrame, names: Sequence[str] | None = None, *, minutes: int | None = None) -> pd.DataFrame:
+def compute(
+    bars: pd.DataFrame,
+    names: Sequence[str] | None = None,
+    *,
+    minutes: int | None = None,
+    regimes: RegimeTable | None = None,
+) -> pd.DataFrame:
     """Compute features of one contract's bars of one timeframe.
 
     A value is known at its row's ``close_time`` and depends on that bar and earlier ones only. Computed from the last
     ``lookback_bars(minutes)`` bars it is the same as from all history, within the declared tolerance: a live run calls
-    this very function on the trailing bars and takes the last row.
+    this very function on the trailing bars and takes the last row. What rests on parameters that are estimated once a
+    quarter (:attr:`FeatureSpec.reads_regimes`) needs those of all history there, as ``regimes``.
 
     Parameters
     ----------
@@ -26,6 +34,9 @@ def compute(bars: pd.DataFrame, names: Sequence[str] | None = None, *, minutes: 
         Features to compute, in this order; all of :func:`catalogue` by default.
     minutes : int, optional
         Timeframe; by default the most common length of the bars.
+    regimes : RegimeTable, optional
+        Parameters of the hidden Markov model in force; estimated from these bars by default, for which they have to be
+        all history (:func:`factory_assets.features.regimes_of`).
 
     Returns
     -------
@@ -38,9 +49,9 @@ def compute(bars: pd.DataFrame, names: Sequence[str] | None = None, *, minutes: 
     ------
     BadInputError
         Missing columns, rows out of order, prices that are not finite and positive, volume on some bars only, bars
-        outside their session, ``names`` that is one text.
+        outside their session, ``names`` that is one text, regime parameters of another timeframe.
     ForeignContractError
-        Bars of two contracts.
+        Bars of two contracts, or regime parameters of another one.
     NaiveTimestampError
         Times without a time zone.
     UnknownNameError
@@ -51,11 +62,32 @@ def compute(bars: pd.DataFrame, names: Sequence[str] | None = None, *, minutes: 
     >>> compute(bars_5min, ["rsi_14", "minutes_to_flat"])  # doctest: +SKIP
     """
     chosen = registry().select(names)
-    arrays = Bars.from_frame(bars, minutes)
+    arrays = Bars.from_frame(bars, minutes, regimes=regimes)
     wanted = [spec.name for spec in chosen]
     values = evaluate(arrays, registry().families, wanted)
     columns = {"close_time": from_us(arrays.close_us), "trade_date": from_days(arrays.trade_day), **values}
     return pd.DataFrame(columns)
+
+
+def regimes_of(bars: pd.DataFrame, minutes: int | None = None) -> RegimeTable:
+    """Parameters of the hidden Markov model of one contract's bars of one timeframe, quarter by quarter.
+
+    Each quarter's are known before its first session opens: they are estimated from the 120 complete sessions before
+    it. A quarter without as many has none.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        All history, as for :func:`compute`.
+    minutes : int, optional
+        Timeframe; by default the most common length of the bars.
+
+    Raises
+    ------
+    BadInputError, ForeignContractError, NaiveTimestampError, UnknownNameError
+        As :func:`compute`.
+    """
+    return Bars.from_frame(bars, minutes).regime_table
 
 
 def evaluate(bars: Bars, families: Sequence[FeatureFamily], names: Sequence[str]) -> dict[str, np.ndarray]:

@@ -17,54 +17,86 @@ ASPECTS = ("truncation", "perturbation", "lookback", "scale")
 
 
 @dataclass
-class Finding:
-    """What was seen of one aspect: comparisons made, features that failed, and the worst difference.
+class FeatureFinding:
+    """What was seen of one aspect of one feature.
 
     Attributes
     ----------
     comparisons : int
-        Feature x cut pairs compared.
+        Cuts (times scale factors) compared.
     cells : int
         Single values compared.
-    failed : set of str
-        Features with at least one difference beyond what is allowed.
     worst_error : float
-        Largest difference as a share of the value or of the column's mean absolute value; inf for a NaN on one side.
-    worst_feature : str
-        Where it was seen.
+        Largest difference as a share of the value or of the column's mean absolute value; inf for a NaN on one side,
+        and for any difference where values have to be bit-identical.
+    passed : bool
+        No difference was beyond what is allowed.
     """
 
     comparisons: int = 0
     cells: int = 0
-    failed: set[str] = field(default_factory=set)
     worst_error: float = 0.0
-    worst_feature: str = "none"
+    passed: bool = True
+
+
+@dataclass
+class Finding:
+    """What was seen of one aspect: for each feature, in the order they were first compared.
+
+    Attributes
+    ----------
+    by_feature : dict of str to FeatureFinding
+        One entry a feature compared.
+    """
+
+    by_feature: dict[str, FeatureFinding] = field(default_factory=dict)
+
+    @property
+    def comparisons(self) -> int:
+        """Feature x cut pairs compared."""
+        return sum(each.comparisons for each in self.by_feature.values())
+
+    @property
+    def cells(self) -> int:
+        """Single values compared."""
+        return sum(each.cells for each in self.by_feature.values())
+
+    @property
+    def failed(self) -> set[str]:
+        """Features with at least one difference beyond what is allowed."""
+        return {name for name, each in self.by_feature.items() if not each.passed}
+
+    @property
+    def worst_error(self) -> float:
+        """Largest difference of all features."""
+        return max((each.worst_error for each in self.by_feature.values()), default=0.0)
+
+    @property
+    def worst_feature(self) -> str:
+        """Where it was seen; ``"none"`` if nothing differed."""
+        worst = self.worst_error
+        return next((name for name, each in self.by_feature.items() if each.worst_error == worst > 0.0), "none")
 
     def exact(self, name: str, expected: np.ndarray, got: np.ndarray) -> None:
         """Compare bit by bit; NaN equals NaN."""
-        self.comparisons += 1
-        self.cells += len(expected)
         same = (expected == got) | (np.isnan(expected) & np.isnan(got))
-        if not same.all():
-            self._note(name, np.inf, 0.0)
+        self._note(name, len(expected), 0.0 if same.all() else np.inf, 0.0)
 
     def close(self, name: str, expected: np.ndarray, got: np.ndarray, size: float, tolerance: float) -> None:
         """Compare within a tolerance relative to the value or to ``size``, whichever is larger."""
-        self.comparisons += 1
-        self.cells += len(expected)
         known, seen = ~np.isnan(expected), ~np.isnan(got)
-        if not np.array_equal(known, seen):
-            self._note(name, np.inf, tolerance)
+        error = 0.0 if np.array_equal(known, seen) else np.inf
         both = known & seen
         if both.any():
-            scale = np.maximum(np.abs(expected[both]), max(size, np.finfo(np.float64).tiny))
-            self._note(name, float(np.max(np.abs(expected[both] - got[both]) / scale)), tolerance)
+            error = max(error, _relative(expected[both], got[both], size))
+        self._note(name, len(expected), error, tolerance)
 
-    def _note(self, name: str, error: float, tolerance: float) -> None:
-        if error > self.worst_error:
-            self.worst_error, self.worst_feature = error, name
-        if error > tolerance:
-            self.failed.add(name)
+    def _note(self, name: str, cells: int, error: float, tolerance: float) -> None:
+        seen = self.by_feature.setdefault(name, FeatureFinding())
+        seen.comparisons += 1
+        seen.cells += cells
+        seen.worst_error = max(seen.worst_error, error)
+        seen.passed &= error <= tolerance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,10 +155,14 @@ class Examination:
         return findings
 
     def whole_partition(self, cut: int, rng: np.random.Generator) -> Finding:
-        """Replace everything after one cut by wild bars: every published value up to it stays bit-identical."""
+        """Replace everything after one cut by wild bars: every published value up to it stays bit-identical.
+
+        Regime parameters are estimated anew from what is there then.
+        """
         finding = Finding()
         names = [spec.name for spec in self.specs]
-        disturbed = evaluate(perturbed(self.bars, cut + 1, rng), self.families, names)
+        wild = perturbed(self.bars, cut + 1, rng).replaced(regimes=None)
+        disturbed = evaluate(wild, self.families, names)
         for name in names:
             finding.exact(name, self.history[name][: cut + 1], disturbed[name][: cut + 1])
         return finding
@@ -164,6 +200,17 @@ def rescaled(bars: Bars, factor: float) -> Bars:
         close=bars.close * factor,
         traded_close=bars.traded_close * factor,
     )
+
+
+def _relative(expected: np.ndarray, got: np.ndarray, size: float) -> float:
+    """Largest difference as a share of the value or of ``size``; inf against inf is none, against -inf all there is."""
+    scale = np.maximum(np.abs(expected), max(size, np.finfo(np.float64).tiny))
+    with np.errstate(invalid="ignore"):
+        shares = np.abs(expected - got) / scale
+    worst = float(np.max(shares))
+    if np.isnan(worst):
+        worst = float(np.max(np.where(expected == got, 0.0, np.where(np.isnan(shares), np.inf, shares))))
+    return worst
 
 
 def _size(values: np.ndarray) -> float:

@@ -48,6 +48,13 @@ def log_ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     return out
 
 
+def lagged(values: np.ndarray, rows: int) -> np.ndarray:
+    """Values of ``rows`` rows before; NaN in the first ``rows`` rows."""
+    out = np.full(len(values), np.nan)
+    out[rows:] = values[:-rows]
+    return out
+
+
 @numba.njit(cache=True)
 def rows_since_extreme(values: np.ndarray, window: int, sign: float) -> np.ndarray:
     """Rows since the highest (``sign`` 1) or lowest (-1) of the last ``window`` values; of ties the latest counts."""
@@ -66,16 +73,19 @@ def rows_since_extreme(values: np.ndarray, window: int, sign: float) -> np.ndarr
 
 @numba.njit(cache=True)
 def percentile_rank(values: np.ndarray, window: int) -> np.ndarray:
-    """Share of the last ``window`` values below the last one, those inside its tie band counted half."""
+    """Share of the last ``window`` values (none negative) below the last one, those inside its tie band counted half.
+
+    Counts the whole window at every row: the count is vectorised and, measured at 60 and 240, beats a sorted buffer.
+    """
     n = len(values)
     out = np.full(n, np.nan)
     for i in range(window - 1, n):
         low, high = values[i] * (1.0 - TIE_SHARE), values[i] * (1.0 + TIE_SHARE)
-        below, up_to = 0, 0
-        for k in range(i - window + 1, i + 1):
-            below += values[k] < low
-            up_to += values[k] <= high
-        out[i] = 0.5 * (below + up_to) / window
+        held = values[i - window + 1 : i + 1]
+        twice = 0
+        for k in range(window):
+            twice += (1 if held[k] < low else 0) + (1 if held[k] <= high else 0)
+        out[i] = 0.5 * twice / window
     return out
 
 
@@ -147,22 +157,24 @@ def trailing_median(values: np.ndarray, window: int) -> np.ndarray:
     """Median of the last ``window`` values (mean of the middle two for an even window), from a sorted buffer."""
     n = len(values)
     out = np.full(n, np.nan)
-    held = np.empty(window)
-    size = 0
-    for i in range(n):
-        if size == window:
-            place = np.searchsorted(held, values[i - window])
-            for k in range(place, size - 1):
-                held[k] = held[k + 1]
-            size -= 1
-        k = size
-        while k > 0 and held[k - 1] > values[i]:
-            held[k] = held[k - 1]
-            k -= 1
-        held[k] = values[i]
-        size += 1
-        if size == window:
-            out[i] = 0.5 * (held[(window - 1) // 2] + held[window // 2])
+    held = np.sort(values[:window])
+    for i in range(window - 1, n):
+        if i >= window:
+            old, new = values[i - window], values[i]
+            # Places by counting, which is vectorised; then only what lies between them moves.
+            place, below = 0, 0
+            for k in range(window):
+                place += 1 if held[k] < old else 0
+                below += 1 if held[k] < new else 0
+            if new > old:
+                for k in range(place, below - 1):
+                    held[k] = held[k + 1]
+                held[below - 1] = new
+            else:
+                for k in range(place, below, -1):
+                    held[k] = held[k - 1]
+                held[below] = new
+        out[i] = 0.5 * (held[(window - 1) // 2] + held[window // 2])
     return out
 
 
@@ -176,28 +188,6 @@ def money_flow(typical: np.ndarray, volume: np.ndarray) -> np.ndarray:
         band = TIE_SHARE * typical[i]
         flow = typical[i] * volume[i]
         out[i] = flow if step > band else (-flow if step < -band else 0.0)
-    return out
-
-
-@numba.njit(cache=True)
-def same_slot_mean(volume: np.ndarray, slot: np.ndarray, number: np.ndarray, slots: int, sessions: int) -> np.ndarray:
-    """Mean volume of the row's slot over the ``sessions`` sessions before its own; a slot without a bar counts 0.
-
-    NaN until ``sessions`` sessions after the first one seen (which may have begun earlier) are complete.
-    """
-    n = len(volume)
-    out = np.full(n, np.nan)
-    held = np.zeros((sessions + 1, slots))
-    for i in range(n):
-        place = number[i] % (sessions + 1)
-        if i > 0 and number[i] != number[i - 1]:
-            held[place, :] = 0.0
-        held[place, slot[i]] = volume[i]
-        if number[i] > sessions:
-            total = 0.0
-            for back in range(sessions, 0, -1):
-                total += held[(number[i] - back) % (sessions + 1), slot[i]]
-            out[i] = total / sessions
     return out
 
 
@@ -298,44 +288,4 @@ def session_range_norm(
                     total += held[(number[i] - back) % sessions]
                 norm = total / sessions
         out[i] = norm
-    return out
-
-
-@numba.njit(cache=True)
-def trailing_covariance(
-    first: np.ndarray, second: np.ndarray, window: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Population covariance of two series and the variance of each over the last ``window`` rows.
-
-    Every window is summed afresh, from its last row's values, so that a series that does not vary has variance 0.
-    """
-    n = len(first)
-    both, one, two = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
-    for i in range(window - 1, n):
-        x0, y0 = first[i], second[i]
-        sx, sy, sxx, syy, sxy = 0.0, 0.0, 0.0, 0.0, 0.0
-        for k in range(i - window + 1, i + 1):
-            x, y = first[k] - x0, second[k] - y0
-            sx += x
-            sy += y
-            sxx += x * x
-            syy += y * y
-            sxy += x * y
-        both[i] = (sxy - sx * sy / window) / window
-        one[i] = max((sxx - sx * sx / window) / window, 0.0) if not np.isnan(sxx) else np.nan
-        two[i] = max((syy - sy * sy / window) / window, 0.0) if not np.isnan(syy) else np.nan
-    return both, one, two
-
-
-@numba.njit(cache=True)
-def bulk_imbalance(change: np.ndarray, deviation: np.ndarray, volume: np.ndarray) -> np.ndarray:
-    """Bought minus sold volume of each bar when a bar's buy share is the normal probability of its return."""
-    n = len(change)
-    out = np.full(n, np.nan)
-    for i in range(n):
-        if deviation[i] > 0.0:
-            # 2 Phi(z) - 1 is erf(z / sqrt 2).
-            out[i] = volume[i] * math.erf(change[i] / deviation[i] / 1.4142135623730951)
-        elif deviation[i] == 0.0:
-            out[i] = 0.0
     return out

@@ -1,4 +1,4 @@
-"""Moving averages: distance of the close to them, and their slopes, in ATR.
+"""Moving averages: distance of the close to them, their slopes and the spreads between them, in ATR.
 
 Belongs here: averages of the close. Does not: bands around them (:mod:`factory_assets.features.volatility`).
 """
@@ -8,12 +8,20 @@ import talib
 
 from factory_assets.features.bars import Bars
 from factory_assets.features.family import FeatureFamily, Output, family
+from factory_assets.features.restart import restarted_runs
 from factory_assets.features.spec import Span
+from factory_assets.features.trend_kernels import adaptive_average
 from factory_assets.indicators import ewm_settle_bars, rolling_mean, wilder_settle_bars
 
 GROUP = "moving_averages"
 _SMA_BARS = (10, 20, 50, 100, 200)
-_EMA_BARS = (9, 21)
+_EMA_BARS = (9, 12, 21, 26, 50)
+# Bars of the average, bars of the change.
+_EMA_SLOPES = ((9, 3), (21, 5))
+_SMA_SLOPES = ((20, 5), (50, 10), (100, 20), (200, 50))
+# Bars of the fast and of the slow average.
+_EMA_SPREADS = ((9, 21), (21, 50))
+_SMA_SPREADS = ((20, 100), (50, 200))
 _ATR_BARS = wilder_settle_bars(14)
 
 
@@ -74,29 +82,104 @@ def distance_to_exponential(bars: Bars) -> tuple[np.ndarray, ...]:
     group=GROUP,
     inputs=("high", "low", "close"),
     outputs=[
-        Output(
-            name="slope_ema_21_5_atr", unit="ATR", scaling="robust", lookback=_ema_span(21, 5), warmup=Span(bars=25)
+        *(
+            Output(
+                name=f"slope_ema_{period}_{rows}_atr",
+                unit="ATR",
+                scaling="robust",
+                lookback=_ema_span(period, rows),
+                warmup=Span(bars=max(14, period - 1 + rows)),
+            )
+            for period, rows in _EMA_SLOPES
         ),
-        Output(
-            name="slope_sma_50_10_atr",
-            unit="ATR",
-            scaling="robust",
-            lookback=Span(bars=_ATR_BARS),
-            warmup=Span(bars=59),
+        *(
+            Output(
+                name=f"slope_sma_{period}_{rows}_atr",
+                unit="ATR",
+                scaling="robust",
+                lookback=Span(bars=max(_ATR_BARS, period + rows)),
+                warmup=Span(bars=period - 1 + rows),
+            )
+            for period, rows in _SMA_SLOPES
         ),
     ],
 )
 def slopes(bars: Bars) -> tuple[np.ndarray, ...]:
-    """(average now - average some bars ago) / ATR14: EMA21 over 5 bars, SMA50 over 10 bars.
+    """(average now - average some bars ago) / ATR14; the name says the bars of the average, then those of the change.
 
     References
     ----------
     Kaufman (2013), Trading Systems and Methods, 5th ed., chapter 8 (the trendline slope as a signal).
     """
     return (
-        _change(talib.EMA(bars.close, 21), 5) / bars.yardstick,
-        _change(rolling_mean(bars.close, 50), 10) / bars.yardstick,
+        *(_change(talib.EMA(bars.close, period), rows) / bars.yardstick for period, rows in _EMA_SLOPES),
+        *(_change(rolling_mean(bars.close, period), rows) / bars.yardstick for period, rows in _SMA_SLOPES),
     )
+
+
+@family(
+    group=GROUP,
+    inputs=("high", "low", "close"),
+    outputs=[
+        *(
+            Output(
+                name=f"spread_ema_{fast}_{slow}_atr",
+                unit="ATR",
+                scaling="robust",
+                lookback=_ema_span(slow),
+                warmup=Span(bars=slow - 1),
+            )
+            for fast, slow in _EMA_SPREADS
+        ),
+        *(
+            Output(
+                name=f"spread_sma_{fast}_{slow}_atr",
+                unit="ATR",
+                scaling="robust",
+                lookback=Span(bars=max(_ATR_BARS, slow)),
+                warmup=Span(bars=slow - 1),
+            )
+            for fast, slow in _SMA_SPREADS
+        ),
+    ],
+)
+def spreads(bars: Bars) -> tuple[np.ndarray, ...]:
+    """(fast average - slow average) / ATR14: above 0 the recent past lies above the longer one.
+
+    References
+    ----------
+    Brock, Lakonishok and LeBaron (1992), Simple Technical Trading Rules, Journal of Finance 47, pp. 1731-1764.
+    """
+    return (
+        *((talib.EMA(bars.close, fast) - talib.EMA(bars.close, slow)) / bars.yardstick for fast, slow in _EMA_SPREADS),
+        *(
+            (rolling_mean(bars.close, fast) - rolling_mean(bars.close, slow)) / bars.yardstick
+            for fast, slow in _SMA_SPREADS
+        ),
+    )
+
+
+@family(
+    group=GROUP,
+    inputs=("high", "low", "close", "trade_date"),
+    outputs=[
+        Output(name=name, unit="ATR", scaling="robust", lookback=Span(bars=_ATR_BARS, sessions=2))
+        for name in ("distance_kama_10_atr", "slope_kama_10_5_atr")
+    ],
+)
+def adaptive(bars: Bars) -> tuple[np.ndarray, ...]:
+    """(close - KAMA) / ATR14, and (KAMA - KAMA 5 bars ago) / ATR14, with efficiency over 10 bars, EMA2 to EMA30.
+
+    KAMA moves by (e x 2/3 + (1 - e) x 2/31)^2 of its distance to the close, e = |net move| / way of the last 10 bars (0
+    without a move). It begins anew at the first close of the session before the bar's own; bars before that count in
+    nothing.
+
+    References
+    ----------
+    Kaufman (1995), Smarter Trading, chapter on adaptive moving averages.
+    """
+    average, change = adaptive_average(bars.close, restarted_runs(bars.session_number), 10, 2, 30, 5)
+    return (bars.close - average) / bars.yardstick, change / bars.yardstick
 
 
 def _change(values: np.ndarray, rows: int) -> np.ndarray:
@@ -105,4 +188,4 @@ def _change(values: np.ndarray, rows: int) -> np.ndarray:
     return out
 
 
-FAMILIES: tuple[FeatureFamily, ...] = (distance_to_simple, distance_to_exponential, slopes)
+FAMILIES: tuple[FeatureFamily, ...] = (distance_to_simple, distance_to_exponential, slopes, spreads, adaptive)

@@ -70,8 +70,11 @@ def registry() -> Registry:
     from factory_assets.features import (
         bar_shape,
         calendar_time,
+        channels,
         microstructure,
         moving_averages,
+        order_flow,
+        regime,
         returns,
         session,
         statistical,
@@ -79,6 +82,7 @@ def registry() -> Registry:
         trend,
         volatility,
         volume,
+        wavelets,
     )
 
     groups = (
@@ -87,9 +91,13 @@ def registry() -> Registry:
         moving_averages,
         trend,
         volatility,
+        channels,
         volume,
         microstructure,
+        order_flow,
         statistical,
+        regime,
+        wavelets,
         session,
         calendar_time,
         traded,

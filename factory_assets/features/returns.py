@@ -9,15 +9,17 @@ import talib
 
 from factory_assets.features.bars import PRICE_FLOOR_SHARE, Bars, log_change
 from factory_assets.features.family import FeatureFamily, Output, family
-from factory_assets.features.kernels import TIE_SHARE, rows_since_extreme
+from factory_assets.features.kernels import TIE_SHARE, beyond_tie, ratio, rows_since_extreme
 from factory_assets.features.spec import Span
-from factory_assets.indicators import ewm_settle_bars, rolling_max, rolling_mean, rolling_min, wilder_atr
+from factory_assets.indicators import ewm_settle_bars, rolling_max, rolling_mean, rolling_min, rolling_sum, wilder_atr
 from factory_assets.indicators import wilder_settle_bars as settle
 
 GROUP = "returns"
-_RETURN_BARS = (1, 3, 5, 10, 20, 60)
+_RETURN_BARS = (1, 2, 3, 5, 10, 15, 20, 30, 60, 120)
 _RSI_BARS = (7, 14, 21)
-_RSI_WEIGHT = 1e-11
+_RSI_WEIGHT = 1e-13
+# Points of RSI: what rounding moves on a flat stretch is far below.
+_RSI_TIE = 0.01
 
 
 @family(
@@ -62,11 +64,39 @@ def rsi(bars: Bars) -> tuple[np.ndarray, ...]:
     ----------
     Wilder (1978), New Concepts in Technical Trading Systems, p. 63.
     """
-    values = []
-    for period in _RSI_BARS:
-        moved = wilder_atr(bars.close, bars.close, bars.close, period)
-        values.append(np.where(moved <= PRICE_FLOOR_SHARE * bars.close, 50.0, talib.RSI(bars.close, period)))
-    return tuple(values)
+    return tuple(_strength(bars.close, period) for period in _RSI_BARS)
+
+
+def _strength(close: np.ndarray, period: int) -> np.ndarray:
+    moved = wilder_atr(close, close, close, period)
+    return np.where(moved <= PRICE_FLOOR_SHARE * close, 50.0, talib.RSI(close, period))
+
+
+@family(
+    group=GROUP,
+    inputs=("close",),
+    outputs=[
+        Output(
+            name="stochastic_rsi_14",
+            unit="0-100",
+            scaling="minmax",
+            # The range of the index may be a thousandth of the index itself, so its start has to fade further.
+            lookback=Span(bars=settle(14, 1e-16) + 13),
+            warmup=Span(bars=27),
+        )
+    ],
+)
+def stochastic_strength(bars: Bars) -> np.ndarray:
+    """100 x (RSI14 - its lowest) / (its highest - its lowest) of 14 bars; 50 where they lie within 0.01 of each other.
+
+    References
+    ----------
+    Chande and Kroll (1994), The New Technical Trader (StochRSI).
+    """
+    strength = _strength(bars.close, 14)
+    lowest = rolling_min(strength, 14)
+    width = rolling_max(strength, 14) - lowest
+    return ratio(100.0 * (strength - lowest), np.where(width <= _RSI_TIE, 0.0, width), 50.0)
 
 
 @family(
@@ -106,18 +136,22 @@ _MACD_BARS = 33 + ewm_settle_bars(26)
             lookback=Span(bars=_MACD_BARS + extra),
             warmup=Span(bars=33),
         )
-        for name, extra in (("macd_line_12_26_atr", 0), ("macd_histogram_12_26_9_atr", ewm_settle_bars(9)))
+        for name, extra in (
+            ("macd_line_12_26_atr", 0),
+            ("macd_signal_12_26_9_atr", ewm_settle_bars(9)),
+            ("macd_histogram_12_26_9_atr", ewm_settle_bars(9)),
+        )
     ],
 )
 def macd(bars: Bars) -> tuple[np.ndarray, ...]:
-    """(EMA12 - EMA26) / ATR14, and that line minus its own EMA9 / ATR14 (TA-Lib MACD).
+    """Line: EMA12 - EMA26; signal: the line's EMA9; histogram: line - signal; each / ATR14 (TA-Lib MACD).
 
     References
     ----------
     Appel (2005), Technical Analysis: Power Tools for Active Investors (MACD).
     """
-    line, _, histogram = talib.MACD(bars.close, fastperiod=12, slowperiod=26, signalperiod=9)
-    return line / bars.yardstick, histogram / bars.yardstick
+    parts = talib.MACD(bars.close, fastperiod=12, slowperiod=26, signalperiod=9)
+    return tuple(part / bars.yardstick for part in parts)
 
 
 @family(
@@ -156,4 +190,102 @@ def aroon(bars: Bars) -> np.ndarray:
     return (rows_since_extreme(bars.low, 26, -1.0) - rows_since_extreme(bars.high, 26, 1.0)) * (100.0 / 25)
 
 
-FAMILIES: tuple[FeatureFamily, ...] = (log_returns, rsi, stochastic, macd, commodity_channel, aroon)
+@family(
+    group=GROUP,
+    inputs=("close",),
+    outputs=[
+        Output(
+            name="trix_15_pct",
+            unit="%",
+            scaling="robust",
+            # The averages are of prices, their change a millionth of these: the start has to fade that much further.
+            lookback=Span(bars=44 + ewm_settle_bars(15, 1e-19)),
+            warmup=Span(bars=43),
+        )
+    ],
+)
+def triple_exponential(bars: Bars) -> np.ndarray:
+    """Change over one bar, in percent, of the EMA15 of the EMA15 of the EMA15 of the close (TA-Lib TRIX).
+
+    References
+    ----------
+    Hutson (1983), Good TRIX, Technical Analysis of Stocks and Commodities 1(5).
+    """
+    return talib.TRIX(bars.close, 15)
+
+
+_TSI_START = 25 + 12
+_ULTIMATE_BARS = (7, 14, 28)
+
+
+@family(
+    group=GROUP,
+    inputs=("close",),
+    outputs=[
+        Output(
+            name="true_strength_25_13",
+            unit="-100-100",
+            scaling="minmax",
+            lookback=Span(bars=_TSI_START + ewm_settle_bars(25, 1e-15)),
+            warmup=Span(bars=_TSI_START),
+        )
+    ],
+)
+def true_strength(bars: Bars) -> np.ndarray:
+    """100 x EMA13 of the EMA25 of the closes' moves, over the same of their absolute values.
+
+    0 where the latter is below 0.01 basis points of the price, the remnant of a long flat stretch.
+
+    References
+    ----------
+    Blau (1995), Momentum, Direction and Divergence (true strength index).
+    """
+    step = np.full(len(bars), np.nan)
+    step[1:] = np.diff(bars.close)
+    net, total = (talib.EMA(talib.EMA(moves, 25), 13) for moves in (step, np.abs(step)))
+    return ratio(100.0 * net, np.where(total <= PRICE_FLOOR_SHARE * bars.close, 0.0, total), 0.0)
+
+
+@family(
+    group=GROUP,
+    inputs=("high", "low", "close"),
+    outputs=[
+        Output(
+            name="ultimate_oscillator_7_14_28",
+            unit="0-100",
+            scaling="minmax",
+            lookback=Span(bars=_ULTIMATE_BARS[-1] + 1),
+        )
+    ],
+)
+def ultimate(bars: Bars) -> np.ndarray:
+    """100 x (4 A7 + 2 A14 + A28) / 7, Ak = sum of close - true low over sum of true ranges of k bars.
+
+    The true low is the lower of low and previous close; Ak is 0.5 where k bars have no range. Otherwise TA-Lib's
+    ULTOSC, whose running sums carry the rounding of every bar before.
+
+    References
+    ----------
+    Williams (1985), The Ultimate Oscillator, Technical Analysis of Stocks and Commodities 3(4).
+    """
+    bought, ranges = np.full(len(bars), np.nan), bars.true_range.copy()
+    bought[1:] = bars.close[1:] - np.minimum(bars.low[1:], bars.close[:-1])
+    ranges[:1] = np.nan
+    short, middle, long = (
+        ratio(rolling_sum(bought, k), beyond_tie(rolling_sum(ranges, k), bars.close), 0.5) for k in _ULTIMATE_BARS
+    )
+    return (400.0 * short + 200.0 * middle + 100.0 * long) / 7.0
+
+
+FAMILIES: tuple[FeatureFamily, ...] = (
+    log_returns,
+    rsi,
+    stochastic,
+    stochastic_strength,
+    macd,
+    commodity_channel,
+    aroon,
+    triple_exponential,
+    true_strength,
+    ultimate,
+)

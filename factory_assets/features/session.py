@@ -26,6 +26,7 @@ _ATR_BARS = wilder_settle_bars(14)
         Output(name=name, unit=unit, scaling=scaling, lookback=Span(bars=_ATR_BARS, sessions=sessions))
         for name, unit, scaling, sessions in (
             ("session_position_share", "share", "minmax", 1),
+            ("session_body_share", "share", "minmax", 1),
             ("overnight_gap_atr", "ATR", "robust", 2),
             ("previous_high_distance_atr", "ATR", "robust", 2),
             ("previous_low_distance_atr", "ATR", "robust", 2),
@@ -34,10 +35,11 @@ _ATR_BARS = wilder_settle_bars(14)
     ],
 )
 def landmarks(bars: Bars) -> tuple[np.ndarray, ...]:
-    """Place in the session's range so far; distances in ATR14 to the previous session's high, low and close.
+    """Close - low and close - open as shares of the session's range so far; distances to the session before, in ATR14.
 
-    The place is 0.5 without range. The overnight gap is (session open - previous close) / ATR14. Known at each bar's
-    close: only bars of the session up to it count.
+    The shares are 0.5 and 0 without range. The distances are of the close to the high, low and close of the session
+    before; the overnight gap is (session open - close before) / ATR14. Known at each bar's close: only bars of the
+    session up to it count.
 
     References
     ----------
@@ -47,8 +49,10 @@ def landmarks(bars: Bars) -> tuple[np.ndarray, ...]:
     first, top, bottom, before_top, before_bottom, before_close = session_state(
         bars.open, bars.high, bars.low, bars.close, bars.session_number
     )
+    width = beyond_tie(top - bottom, bars.close)
     return (
-        ratio(bars.close - bottom, beyond_tie(top - bottom, bars.close), 0.5),
+        ratio(bars.close - bottom, width, 0.5),
+        ratio(bars.close - first, width, 0.0),
         (first - before_close) / bars.yardstick,
         (bars.close - before_top) / bars.yardstick,
         (bars.close - before_bottom) / bars.yardstick,

@@ -3,9 +3,13 @@
 from dataclasses import dataclass
 
 SCALINGS = ("robust", "minmax", "none")
+FLAG = "flag"
+"""Unit of features that are 0 or 1."""
 # A CME session lasts 23 hours at most (17:00-16:00 Chicago).
 SESSION_MINUTES_MAX = 1380
 VOLUME_COLUMN = "volume"
+# The stored table of parameters, named among the inputs of what reads it besides the bars.
+REGIME_COLUMN = "regime_parameters"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +50,8 @@ class FeatureSpec:
         Group of the catalogue (``returns``, ``volatility``, ...).
     inputs : tuple of str
         Columns of the bars it reads. Prices are adjusted (traded x adjustment_ratio) except in group ``traded``. With
-        ``volume`` among them the feature is masked (NaN on every row) in a series without volume.
+        ``volume`` among them the feature is masked (NaN on every row) in a series without volume; with
+        ``regime_parameters``, it reads the regime table in force besides the bars.
     formula : str
         What is computed, from the docstring of the function behind it.
     source : str
@@ -78,6 +83,11 @@ class FeatureSpec:
     def reads_volume(self) -> bool:
         """Whether the value depends on contract counts, as declared by ``inputs`` and proven on every partition."""
         return VOLUME_COLUMN in self.inputs
+
+    @property
+    def reads_regimes(self) -> bool:
+        """Whether the value rests on stored parameters, estimated once a quarter: :class:`RegimeTable`."""
+        return REGIME_COLUMN in self.inputs
 
     @property
     def scale_invariant(self) -> bool:

@@ -1,7 +1,7 @@
-"""Volatility: how much the price moves, by several estimators, and where it stands in its bands.
+"""Volatility: how much the price moves, by several estimators, how that changes, and what it is made of.
 
-Belongs here: spread of returns and ranges. Does not: the ATR kernel itself (:mod:`factory_assets.indicators.atr`),
-which labels share.
+Belongs here: spread of returns and ranges. Does not: bands around the price (:mod:`factory_assets.features.channels`,
+of the same group), the ATR kernel itself (:mod:`factory_assets.indicators.atr`), which labels share.
 """
 
 import math
@@ -10,12 +10,10 @@ import numpy as np
 
 from factory_assets.features.bars import PRICE_FLOOR_SHARE, Bars
 from factory_assets.features.family import FeatureFamily, Output, family
-from factory_assets.features.kernels import beyond_tie, log_ratio, ratio
+from factory_assets.features.kernels import log_ratio, ratio
 from factory_assets.features.spec import Span
 from factory_assets.indicators import (
-    rolling_max,
-    rolling_mean,
-    rolling_min,
+    rolling_mean_std,
     rolling_std,
     rolling_sum,
     wilder_atr,
@@ -23,7 +21,7 @@ from factory_assets.indicators import (
 )
 
 GROUP = "volatility"
-_ATR_BARS = wilder_settle_bars(14)
+_SHARE_BARS = (20, 60)
 
 
 @family(
@@ -31,45 +29,51 @@ _ATR_BARS = wilder_settle_bars(14)
     inputs=("high", "low", "close"),
     outputs=[
         Output(
-            name="atr_pct_14",
-            unit="share of price",
+            name=name,
+            unit=unit,
             scaling="robust",
-            lookback=Span(bars=_ATR_BARS),
-            warmup=Span(bars=14),
-        ),
-        Output(
-            name="atr_ratio_7_21",
-            unit="log",
-            scaling="robust",
-            lookback=Span(bars=wilder_settle_bars(21, 1e-11)),
-            warmup=Span(bars=21),
-        ),
+            lookback=Span(bars=wilder_settle_bars(period)),
+            warmup=Span(bars=period),
+        )
+        for name, unit, period in (
+            ("atr_pct_7", "share of price", 7),
+            ("atr_pct_14", "share of price", 14),
+            ("atr_pct_21", "share of price", 21),
+            ("atr_ratio_7_21", "log", 21),
+        )
     ],
 )
 def average_true_range(bars: Bars) -> tuple[np.ndarray, ...]:
-    """Wilder ATR14 / close (0.001 is 0.1 %), and ln(ATR7 / ATR21): is volatility rising or falling.
+    """Wilder ATR of k bars / close (0.001 is 0.1 %), and ln(ATR7 / ATR21): is volatility rising or falling.
 
     References
     ----------
     Wilder (1978), New Concepts in Technical Trading Systems, p. 21.
     """
+    fast, slow = (wilder_atr(bars.high, bars.low, bars.close, period) for period in (7, 21))
     least = PRICE_FLOOR_SHARE * bars.close
-    fast = np.maximum(wilder_atr(bars.high, bars.low, bars.close, 7), least)
-    slow = np.maximum(wilder_atr(bars.high, bars.low, bars.close, 21), least)
-    return bars.atr / bars.close, np.log(fast / slow)
+    rising = np.log(np.maximum(fast, least) / np.maximum(slow, least))
+    return fast / bars.close, bars.atr / bars.close, slow / bars.close, rising
 
 
 @family(
     group=GROUP,
     inputs=("close",),
     outputs=[
-        Output(name="realised_vol_20", unit="log per bar", scaling="robust", lookback=Span(bars=21)),
-        Output(name="realised_vol_60", unit="log per bar", scaling="robust", lookback=Span(bars=61)),
-        Output(name="realised_vol_ratio_10_60", unit="log", scaling="robust", lookback=Span(bars=61)),
+        *(
+            Output(name=f"realised_vol_{k}", unit="log per bar", scaling="robust", lookback=Span(bars=k + 1))
+            for k in (10, 20, 60, 120)
+        ),
+        *(
+            Output(
+                name=f"realised_vol_ratio_{short}_{long}", unit="log", scaling="robust", lookback=Span(bars=long + 1)
+            )
+            for short, long in ((5, 20), (10, 60), (20, 120))
+        ),
     ],
 )
 def realised(bars: Bars) -> tuple[np.ndarray, ...]:
-    """Square root of the mean squared log return over k bars; and the log of that over 10 bars to that over 60.
+    """Square root of the mean squared log return over k bars; and the log of that over few bars to that over many.
 
     References
     ----------
@@ -77,8 +81,11 @@ def realised(bars: Bars) -> tuple[np.ndarray, ...]:
     pp. 579-625.
     """
     squared = bars.log_return**2
-    short, middle, long = (np.sqrt(rolling_sum(squared, k) / k) for k in (10, 20, 60))
-    return middle, long, np.log(np.maximum(short, PRICE_FLOOR_SHARE) / np.maximum(long, PRICE_FLOOR_SHARE))
+    over = {k: np.sqrt(rolling_sum(squared, k) / k) for k in (5, 10, 20, 60, 120)}
+    return (
+        *(over[k] for k in (10, 20, 60, 120)),
+        *(_log_of(over[short], over[long]) for short, long in ((5, 20), (10, 60), (20, 120))),
+    )
 
 
 @family(
@@ -86,6 +93,8 @@ def realised(bars: Bars) -> tuple[np.ndarray, ...]:
     inputs=("open", "high", "low", "close"),
     outputs=[
         Output(name="parkinson_vol_20", unit="log per bar", scaling="robust", lookback=Span(bars=20)),
+        Output(name="parkinson_ratio_20", unit="log", scaling="robust", lookback=Span(bars=21)),
+        Output(name="garman_klass_ratio_20", unit="log", scaling="robust", lookback=Span(bars=20)),
         Output(name="rogers_satchell_vol_20", unit="log per bar", scaling="robust", lookback=Span(bars=20)),
         Output(name="yang_zhang_ratio_20", unit="log", scaling="robust", lookback=Span(bars=21)),
     ],
@@ -93,79 +102,40 @@ def realised(bars: Bars) -> tuple[np.ndarray, ...]:
 def range_estimators(bars: Bars) -> tuple[np.ndarray, ...]:
     """Volatility a bar from 20 bars' open, high, low and close.
 
-    Parkinson: sqrt(mean(ln(H/L)^2) / (4 ln 2)). Rogers-Satchell: sqrt(mean(ln(H/C) ln(H/O) + ln(L/C) ln(L/O))).
-    yang_zhang_ratio: ln(Yang-Zhang / Rogers-Satchell), Yang-Zhang = sqrt(var(ln(O/previous C)) + k var(ln(C/O))
-    + (1 - k) Rogers-Satchell variance), k = 0.34 / (1.34 + 21/19), sample variances: what gaps and drift add.
+    Parkinson: sqrt(mean(ln(H/L)^2) / (4 ln 2)). parkinson_ratio: ln(Parkinson / realised volatility): movement inside
+    the bars against movement between their closes. garman_klass_ratio: ln(Garman-Klass / Parkinson), Garman-Klass =
+    sqrt(mean(ln(H/L)^2 / 2 - (2 ln 2 - 1) ln(C/O)^2)): ranges that came back against ranges that closed at their end.
+    Rogers-Satchell: sqrt(mean(ln(H/C) ln(H/O) + ln(L/C) ln(L/O))). yang_zhang_ratio: ln(Yang-Zhang / Rogers-Satchell),
+    Yang-Zhang = sqrt(var(ln(O/previous C)) + k var(ln(C/O)) + (1 - k) Rogers-Satchell variance), k = 0.34 / (1.34 +
+    21/19), sample variances: what gaps and drift add. Volatilities count at least 0.01 basis points in a ratio.
 
     References
     ----------
-    Parkinson (1980), Journal of Business 53, pp. 61-65; Rogers and Satchell (1991), Annals of Applied Probability 1,
-    pp. 504-512; Yang and Zhang (2000), Journal of Business 73, pp. 477-491.
+    Parkinson (1980), Journal of Business 53, pp. 61-65; Garman and Klass (1980), Journal of Business 53, pp. 67-78;
+    Rogers and Satchell (1991), Annals of Applied Probability 1, pp. 504-512; Yang and Zhang (2000), Journal of Business
+    73, pp. 477-491.
     """
     window = 20
-    parkinson = np.sqrt(rolling_mean(log_ratio(bars.high, bars.low) ** 2, window) / (4.0 * math.log(2.0)))
+    realised_20 = np.sqrt(rolling_sum(bars.log_return**2, window) / window)
+    body = log_ratio(bars.close, bars.open)
+    whole = log_ratio(bars.high, bars.low) ** 2
+    parkinson = np.sqrt(rolling_sum(whole, window) / (window * 4.0 * math.log(2.0)))
+    garman_klass = _root(rolling_sum(0.5 * whole - (2.0 * math.log(2.0) - 1.0) * body**2, window) / window)
     up = log_ratio(bars.high, bars.close) * log_ratio(bars.high, bars.open)
     down = log_ratio(bars.low, bars.close) * log_ratio(bars.low, bars.open)
-    drift_free = rolling_mean(up + down, window)
+    drift_free = rolling_sum(up + down, window) / window
     overnight = np.full(len(bars), np.nan)
     overnight[1:] = log_ratio(bars.open[1:], bars.close[:-1])
     share = 0.34 / (1.34 + (window + 1.0) / (window - 1.0))
-    inside = rolling_std(log_ratio(bars.close, bars.open), window) ** 2
+    inside = rolling_std(body, window) ** 2
     both = rolling_std(overnight, window) ** 2 + share * inside + (1.0 - share) * drift_free
-    steady, full = (np.sqrt(np.maximum(variance, 0.0)) for variance in (drift_free, both))
-    return parkinson, steady, np.log(np.maximum(full, PRICE_FLOOR_SHARE) / np.maximum(steady, PRICE_FLOOR_SHARE))
-
-
-@family(
-    group=GROUP,
-    inputs=("close",),
-    outputs=[
-        Output(name="bollinger_position_20", unit="1", scaling="robust", lookback=Span(bars=20)),
-        Output(name="bollinger_width_20", unit="share of price", scaling="robust", lookback=Span(bars=20)),
-    ],
-)
-def bollinger(bars: Bars) -> tuple[np.ndarray, ...]:
-    """(close - SMA20) / (2 sigma), 0 without spread; and 4 sigma / SMA20; sigma of the last 20 closes (population).
-
-    References
-    ----------
-    Bollinger (2001), Bollinger on Bollinger Bands (%b and BandWidth).
-    """
-    mean, deviation = bars.close_mean_std_20
-    return ratio(bars.close - mean, 2.0 * deviation, 0.0), 4.0 * deviation / mean
-
-
-@family(
-    group=GROUP,
-    inputs=("high", "low", "close"),
-    outputs=[
-        Output(name="squeeze_20", unit="1", scaling="robust", lookback=Span(bars=_ATR_BARS), warmup=Span(bars=19)),
-        Output(name="donchian_position_20", unit="share", scaling="minmax", lookback=Span(bars=20)),
-        Output(
-            name="donchian_width_20_atr",
-            unit="ATR",
-            scaling="robust",
-            lookback=Span(bars=_ATR_BARS),
-            warmup=Span(bars=19),
-        ),
-    ],
-)
-def channels(bars: Bars) -> tuple[np.ndarray, ...]:
-    """Bollinger to Keltner width, 2 sigma20 / (1.5 ATR14); place in, and width of, the range of 20 bars.
-
-    Below 1 the first is a squeeze. Donchian position = (close - lowest low) / (highest high - lowest low), 0.5 without
-    range; width in ATR14.
-
-    References
-    ----------
-    Carter (2012), Mastering the Trade, 2nd ed. (squeeze); Kaufman (2013), Trading Systems and
-    Methods, 5th ed., chapter 5 (channel breakout).
-    """
-    top, bottom = rolling_max(bars.high, 20), rolling_min(bars.low, 20)
+    steady = _root(drift_free)
     return (
-        2.0 * bars.close_mean_std_20[1] / (1.5 * bars.yardstick),
-        ratio(bars.close - bottom, beyond_tie(top - bottom, bars.close), 0.5),
-        (top - bottom) / bars.yardstick,
+        parkinson,
+        _log_of(parkinson, realised_20),
+        _log_of(garman_klass, parkinson),
+        steady,
+        _log_of(_root(both), steady),
     )
 
 
@@ -174,16 +144,42 @@ def channels(bars: Bars) -> tuple[np.ndarray, ...]:
     inputs=("close",),
     outputs=[
         Output(name="vol_of_vol_60", unit="1", scaling="robust", lookback=Span(bars=61)),
-        Output(name="downside_share_20", unit="share", scaling="minmax", lookback=Span(bars=21)),
-        Output(name="jump_share_20", unit="share", scaling="minmax", lookback=Span(bars=22)),
+        Output(name="vol_of_vol_10_60", unit="1", scaling="robust", lookback=Span(bars=70)),
+    ],
+)
+def volatility_of_volatility(bars: Bars) -> tuple[np.ndarray, ...]:
+    """Standard deviation / mean over 60 bars: of the absolute log return, and of the 10-bar realised volatility.
+
+    0 on flat prices. The first is raised by single large moves, the second by calm and nervous spells in turn.
+
+    References
+    ----------
+    Corsi, Mittnik, Pigorsch and Pigorsch (2008), The Volatility of Realized Volatility, Econometric Reviews 27,
+    pp. 46-78.
+    """
+    spells = np.sqrt(rolling_sum(bars.log_return**2, 10) / 10.0)
+    return _variation(np.abs(bars.log_return)), _variation(spells)
+
+
+@family(
+    group=GROUP,
+    inputs=("close",),
+    outputs=[
+        *(
+            Output(name=f"downside_share_{k}", unit="share", scaling="minmax", lookback=Span(bars=k + 1))
+            for k in _SHARE_BARS
+        ),
+        *(
+            Output(name=f"jump_share_{k}", unit="share", scaling="minmax", lookback=Span(bars=k + 2))
+            for k in _SHARE_BARS
+        ),
     ],
 )
 def composition(bars: Bars) -> tuple[np.ndarray, ...]:
-    """What the volatility is made of.
+    """What the realised variance of k bars is made of.
 
-    vol_of_vol: standard deviation / mean of the absolute log return over 60 bars, 0 on flat prices.
-    downside_share: squared negative / all squared returns over 20 bars, 0.5 on flat prices. jump_share:
-    max(0, 1 - bipower / realised variance) over 20 bars, bipower = pi/2 x mean of |r| x |previous r|, 0 on flat prices.
+    downside_share: squared negative / all squared log returns, 0.5 on flat prices; the upside's share is the rest.
+    jump_share: max(0, 1 - bipower / realised variance), bipower = pi/2 x sum of |r| x |previous r|, 0 on flat prices.
 
     References
     ----------
@@ -191,13 +187,39 @@ def composition(bars: Bars) -> tuple[np.ndarray, ...]:
     Barndorff-Nielsen and Shephard (2004), Journal of Financial Econometrics 2, pp. 1-37 (bipower variation).
     """
     size = np.abs(bars.log_return)
-    mean, deviation = rolling_mean(size, 60), rolling_std(size, 60, 0)
-    squared = rolling_sum(size**2, 20)
-    falls = rolling_sum(np.where(bars.log_return < 0.0, size**2, size * 0.0), 20)
-    before = np.full(len(bars), np.nan)
-    before[1:] = size[:-1]
-    smooth = ratio(0.5 * math.pi * rolling_sum(size * before, 20), squared, 1.0)
-    return ratio(deviation, mean, 0.0), ratio(falls, squared, 0.5), np.maximum(1.0 - smooth, 0.0)
+    squared = size * size
+    falling = np.where(bars.log_return < 0.0, squared, size * 0.0)
+    paired = np.full(len(bars), np.nan)
+    paired[1:] = size[1:] * size[:-1]
+    falls, jumps = [], []
+    for k in _SHARE_BARS:
+        total = rolling_sum(squared, k)
+        falls.append(ratio(rolling_sum(falling, k), total, 0.5))
+        smooth = ratio(0.5 * math.pi * rolling_sum(paired, k), total, 1.0)
+        jumps.append(np.maximum(1.0 - smooth, 0.0))
+    return (*falls, *jumps)
 
 
-FAMILIES: tuple[FeatureFamily, ...] = (average_true_range, realised, range_estimators, bollinger, channels, composition)
+def _root(variance: np.ndarray) -> np.ndarray:
+    """Square root of a variance that rounding may have left below 0."""
+    return np.sqrt(np.maximum(variance, 0.0))
+
+
+def _log_of(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Logarithm of one volatility over another, each at least 0.01 basis points: 0 on flat prices."""
+    return np.log(np.maximum(first, PRICE_FLOOR_SHARE) / np.maximum(second, PRICE_FLOOR_SHARE))
+
+
+def _variation(values: np.ndarray) -> np.ndarray:
+    """Standard deviation (population) / mean of the last 60 values, 0 where they are."""
+    mean, deviation = rolling_mean_std(values, 60, ddof=0)
+    return ratio(deviation, mean, 0.0)
+
+
+FAMILIES: tuple[FeatureFamily, ...] = (
+    average_true_range,
+    realised,
+    range_estimators,
+    volatility_of_volatility,
+    composition,
+)

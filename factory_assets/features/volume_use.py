@@ -12,13 +12,13 @@ import numpy as np
 from factory_assets.features.bars import Bars
 from factory_assets.features.compute import evaluate
 from factory_assets.features.family import FeatureFamily
+from factory_assets.features.listed import listed
 from factory_assets.features.spec import FeatureSpec
 from factory_assets.vocabulary.verdict import Scalar, Verdict
 
 # Rows behind the longest look-back, so that every feature has values to compare.
 _ROWS_COMPARED = 64
 _VOLUME_MAX = 1_000_000
-_NAMES_SHOWN = 10
 
 
 def volume_use_verdict(
@@ -78,9 +78,9 @@ def volume_use_verdict(
         "masked": 0 if bars.has_volume else reading,
         "rows_compared": len(own),
         "warming_up": warming,
-        "reads_it_undeclared": _listed(undeclared),
-        "declared_but_unused": _listed(unused),
-        "not_masked_without_it": _listed(unmasked),
+        "reads_it_undeclared": listed(undeclared),
+        "declared_but_unused": listed(unused),
+        "not_masked_without_it": listed(unmasked),
     }
     said = "" if bars.has_volume else f"; masked because the series has no volume: {reading} features"
     return Verdict(
@@ -95,8 +95,3 @@ def volume_use_verdict(
 def _same(left: np.ndarray, right: np.ndarray) -> bool:
     """Equal bit by bit; NaN equals NaN."""
     return bool(((left == right) | (np.isnan(left) & np.isnan(right))).all())
-
-
-def _listed(names: set[str]) -> str:
-    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-    return ", ".join(sorted(names)[:_NAMES_SHOWN]) + more

@@ -12,6 +12,7 @@ decayed, which :func:`wilder_settle_bars` and :func:`ewm_settle_bars` count.
 from factory_assets.indicators.atr import atr_percent, true_range, wilder_atr, wilder_settle_bars
 from factory_assets.indicators.ewm import ewm_settle_bars, ewm_std
 from factory_assets.indicators.rolling import (
+    rolling_covariance,
     rolling_kurtosis,
     rolling_max,
     rolling_mean,
@@ -19,6 +20,7 @@ from factory_assets.indicators.rolling import (
     rolling_min,
     rolling_regression,
     rolling_skew,
+    rolling_skew_kurtosis,
     rolling_std,
     rolling_sum,
 )
@@ -29,6 +31,7 @@ __all__ = [
     "ewm_settle_bars",
     "ewm_std",
     "high_volatility",
+    "rolling_covariance",
     "rolling_kurtosis",
     "rolling_max",
     "rolling_mean",
@@ -36,6 +39,7 @@ __all__ = [
     "rolling_min",
     "rolling_regression",
     "rolling_skew",
+    "rolling_skew_kurtosis",
     "rolling_std",
     "rolling_sum",
     "true_range",

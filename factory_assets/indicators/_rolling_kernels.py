@@ -99,23 +99,83 @@ def mean_m2(values: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 @numba.njit(cache=True)
-def _merge(
-    na: float, a: tuple[float, float, float, float], nb: float, b: tuple[float, float, float, float]
-) -> tuple[float, float, float, float]:
-    """Mean and central moment sums (orders 2 to 4) of two sets together."""
-    n = na + nb
-    delta = b[0] - a[0]
-    mean = a[0] + delta * (nb / n)
-    m2 = a[1] + b[1] + delta * delta * (na * nb / n)
-    m3 = a[2] + b[2] + delta**3 * (na * nb * (na - nb) / (n * n)) + 3.0 * delta * (na * b[1] - nb * a[1]) / n
+def comoments(first: np.ndarray, second: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Sum of (x - mean x)(y - mean y), and the sums of squared deviations of x and of y, of each full window."""
+    n = len(first)
+    crosses, x_m2s, y_m2s = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
+    tail = np.zeros((window + 1, 5))
+    x_tail_origin, y_tail_origin = 0.0, 0.0
+    for start in range(0, n, window):
+        stop = min(start + window, n)
+        x_origin, y_origin = first[start], second[start]
+        x_shift, y_shift = x_tail_origin - x_origin, y_tail_origin - y_origin
+        x_mean, y_mean, cross, x_m2, y_m2 = 0.0, 0.0, 0.0, 0.0, 0.0
+        for i in range(start, stop):
+            count = i - start + 1
+            share = 1.0 / count
+            x, y = first[i] - x_origin, second[i] - y_origin
+            x_step, y_step = x - x_mean, y - y_mean
+            x_mean += x_step * share
+            y_mean += y_step * share
+            cross += x_step * (y - y_mean)
+            x_m2 += x_step * (x - x_mean)
+            y_m2 += y_step * (y - y_mean)
+            if i >= window - 1:
+                rest = window - count
+                if rest == 0:
+                    crosses[i], x_m2s[i], y_m2s[i] = cross, x_m2, y_m2
+                else:
+                    x_delta = tail[count, 0] + x_shift - x_mean
+                    y_delta = tail[count, 1] + y_shift - y_mean
+                    weight = rest * count / window
+                    crosses[i] = cross + tail[count, 2] + x_delta * y_delta * weight
+                    x_m2s[i] = x_m2 + tail[count, 3] + x_delta * x_delta * weight
+                    y_m2s[i] = y_m2 + tail[count, 4] + y_delta * y_delta * weight
+        if stop - start == window:
+            x_tail_origin, y_tail_origin = first[stop - 1], second[stop - 1]
+            x_mean, y_mean, cross, x_m2, y_m2 = 0.0, 0.0, 0.0, 0.0, 0.0
+            for k in range(window - 1, -1, -1):
+                share = 1.0 / (window - k)
+                x, y = first[start + k] - x_tail_origin, second[start + k] - y_tail_origin
+                x_step, y_step = x - x_mean, y - y_mean
+                x_mean += x_step * share
+                y_mean += y_step * share
+                cross += x_step * (y - y_mean)
+                x_m2 += x_step * (x - x_mean)
+                y_m2 += y_step * (y - y_mean)
+                tail[k, 0], tail[k, 1], tail[k, 2], tail[k, 3], tail[k, 4] = x_mean, y_mean, cross, x_m2, y_m2
+    return crosses, x_m2s, y_m2s
+
+
+@numba.njit(cache=True)
+def _with(count: float, held: tuple[float, float, float, float], value: float) -> tuple[float, float, float, float]:
+    """Mean and central moment sums (orders 2 to 4) of a set and one value, ``count`` values together."""
+    mean, m2, m3, m4 = held
+    delta = value - mean
+    step = delta / count
+    gain = delta * step * (count - 1.0)
+    m4 += gain * step * step * (count * count - 3.0 * count + 3.0) + 6.0 * step * step * m2 - 4.0 * step * m3
+    m3 += gain * step * (count - 2.0) - 3.0 * step * m2
+    return mean + step, m2 + gain, m3, m4
+
+
+@numba.njit(cache=True)
+def _merged(
+    na: float, a: tuple[float, float, float, float], nb: float, b: tuple[float, float, float, float], share: float
+) -> tuple[float, float, float]:
+    """Central moment sums (orders 2 to 4) of two sets together; ``share`` is 1 / (na + nb)."""
+    step = (b[0] - a[0]) * share
+    gain = step * step * na * nb
+    m2 = a[1] + b[1] + gain * (na + nb)
+    m3 = a[2] + b[2] + gain * step * (na * na - nb * nb) + 3.0 * step * (na * b[1] - nb * a[1])
     m4 = (
         a[3]
         + b[3]
-        + delta**4 * (na * nb * (na * na - na * nb + nb * nb) / (n * n * n))
-        + 6.0 * delta * delta * (na * na * b[1] + nb * nb * a[1]) / (n * n)
-        + 4.0 * delta * (na * b[2] - nb * a[2]) / n
+        + gain * step * step * (na * na * na + nb * nb * nb)
+        + 6.0 * step * step * (na * na * b[1] + nb * nb * a[1])
+        + 4.0 * step * (na * b[2] - nb * a[2])
     )
-    return mean, m2, m3, m4
+    return m2, m3, m4
 
 
 @numba.njit(cache=True)
@@ -125,6 +185,7 @@ def moments(values: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray, np
     m2s, m3s, m4s = np.full(n, np.nan), np.full(n, np.nan), np.full(n, np.nan)
     tail = np.zeros((window + 1, 4))
     tail_origin = 0.0
+    share = 1.0 / window
     for start in range(0, n, window):
         stop = min(start + window, n)
         origin = values[start]
@@ -132,18 +193,18 @@ def moments(values: np.ndarray, window: int) -> tuple[np.ndarray, np.ndarray, np
         head = (0.0, 0.0, 0.0, 0.0)
         for i in range(start, stop):
             count = i - start + 1
-            head = _merge(float(count - 1), head, 1.0, (values[i] - origin, 0.0, 0.0, 0.0))
+            head = _with(float(count), head, values[i] - origin)
             if i >= window - 1:
-                whole = head
-                if count < window:
+                if count == window:
+                    m2s[i], m3s[i], m4s[i] = head[1], head[2], head[3]
+                else:
                     rest = (tail[count, 0] + shift, tail[count, 1], tail[count, 2], tail[count, 3])
-                    whole = _merge(float(window - count), rest, float(count), head)
-                m2s[i], m3s[i], m4s[i] = whole[1], whole[2], whole[3]
+                    m2s[i], m3s[i], m4s[i] = _merged(float(window - count), rest, float(count), head, share)
         if stop - start == window:
             tail_origin = values[stop - 1]
             back = (0.0, 0.0, 0.0, 0.0)
             for k in range(window - 1, -1, -1):
-                back = _merge(float(window - 1 - k), back, 1.0, (values[start + k] - tail_origin, 0.0, 0.0, 0.0))
+                back = _with(float(window - k), back, values[start + k] - tail_origin)
                 tail[k, 0], tail[k, 1], tail[k, 2], tail[k, 3] = back
     return m2s, m3s, m4s
 

@@ -70,7 +70,8 @@ class ModelEntry:
     primary_minutes : int or None
         Timeframe whose features lead the row; None for metas.
     feature_set : str
-        Pool or named set of columns the adapter selects.
+        Named set its columns are chosen of on every training part, or a whole pool of its adapter's
+        (``factory_assets.adapters.feature_sets`` has them); a configuration may name another one.
     scaling : str
         Key of :data:`SCALINGS`.
     window : int or None

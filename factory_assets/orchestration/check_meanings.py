@@ -35,6 +35,10 @@ MEANINGS: MappingProxyType[str, str] = MappingProxyType(
         "no_duplicate_features": "No two features correlate above 0.999 on these bars.",
         "volume_use_declared": "Features that read volume say so, change with it and are masked without; no other "
         "feature changes.",
+        "regimes_from_earlier_sessions": "Regime parameters estimated again from bars that end before their quarter, "
+        "and from bars wild from then on, are the same bit by bit; before the first ones, cells are masked.",
+        "regimes_proper": "Three states a quarter by variance, probabilities that sum to 1, quarters without gap.",
+        "regimes_known_before": "A quarter has parameters exactly if 120 complete sessions precede it, and from them.",
         "positive_controls_caught": "Features that do look ahead are caught by the same examination.",
         # study
         "study_frozen": "The sessions the study was opened with are still there; without one, none ever was opened.",
@@ -66,6 +70,9 @@ MEANINGS: MappingProxyType[str, str] = MappingProxyType(
         "labels_as_labelled": "Labels beside the predictions equal the labels table by decision time.",
         "scaler_ignores_other_rows": "Noise in every row outside the training part leaves the scaler byte-equal.",
         "scaler_output_finite": "Scaled values are finite and clipped.",
+        "choice_ignores_other_rows": "Noise in every row outside the training part leaves the choice unchanged.",
+        "columns_within_bounds": "Every fit reads as many columns as its set allows, each eligible, one a cluster.",
+        "choices_complete": "Every fit of every base model is in the table; the released ones read what it says.",
         "permuted_labels_at_chance": "With labels permuted by session the same pipeline scores at chance.",
         "stack_rows_complete": "The stack holds every out-of-fold and val decision once.",
         "stack_rows_cross_fitted": "No stack row was predicted by a meta-learner fitted on it.",

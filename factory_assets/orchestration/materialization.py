@@ -183,6 +183,10 @@ class Materialization:
         self._take(artifact, loaded)
         return loaded
 
+    def columns_of(self, table: str) -> tuple[str, ...]:
+        """Columns of an upstream table in stored order, the partition's own in front."""
+        return tuple(self._manifest_of(table).schema)
+
     def verdicts_of(self, name: str) -> tuple[Verdict, ...]:
         """Verdicts recorded with an upstream output."""
         return tuple(self._manifest_of(name).verdicts)

@@ -1,6 +1,6 @@
-"""The sample of one partition as the models see it: one container with the roles of its rows, and scaling kinds."""
+"""The sample of one partition as the models see it: rows with roles, scaling kinds, and the columns to choose from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from types import MappingProxyType
@@ -8,9 +8,11 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 
-from factory_assets.adapters import column_name, container_of, sequence_container
+from factory_assets.adapters import Candidates, candidates_of, column_name, container_of, sequence_container
+from factory_assets.adapters.feature_sets import FeatureSet
 from factory_assets.features import catalogue
-from factory_assets.features.pools import sequence_pool, tabular_pool
+from factory_assets.features.pools import pool_columns, sequence_pool, tabular_columns
+from factory_assets.features.registry import registry
 from factory_assets.labels import normalised
 from factory_assets.orchestration.materialization import Materialization
 from factory_assets.orchestration.series_volume import has_volume
@@ -77,7 +79,28 @@ class Samples:
         ]
 
 
-def read_samples(part: Materialization, adapter: str) -> Samples:
+def candidates_in(part: Materialization, wanted: FeatureSet) -> Candidates:
+    """Columns that fits of a set choose from in a partition; it declared the set's adapter as upstream.
+
+    Raises
+    ------
+    ConfigurationError
+        As :func:`factory_assets.adapters.candidates_of`.
+    """
+    return candidates_of(wanted, part.settings.adapters, has_volume=_in_series(part, wanted))
+
+
+def pool_in(part: Materialization, wanted: FeatureSet) -> tuple[str, ...]:
+    """Every column of the pool a set is made of in a partition, eligible or not."""
+    columns = pool_columns(wanted.pool, part.settings.adapters, has_volume=_in_series(part, wanted))
+    return tuple(column.name for column in columns)
+
+
+def _in_series(part: Materialization, wanted: FeatureSet) -> bool:
+    return has_volume(part, ADAPTER_READS[wanted.adapter][0])
+
+
+def read_samples(part: Materialization, adapter: str, columns: Sequence[str] | None = None) -> Samples:
     """Join labels, splits and what an adapter made of a partition by decision time.
 
     Parameters
@@ -86,13 +109,16 @@ def read_samples(part: Materialization, adapter: str) -> Samples:
         Partition being made; it declared :data:`ADAPTER_READS` of the adapter as upstream.
     adapter : str
         ``tabular`` (features are rows, (N, F)) or ``sequence`` (lazy windows, (N, T, F)).
+    columns : sequence of str, optional
+        Columns to read, in any order: the features come in the order of the adapter's table. All by default; none at
+        all gives samples without features.
 
     Raises
     ------
     BadInputError
         Decisions that not all tables hold, or an adapter's table made under other ``[adapters]`` settings.
     UnknownNameError
-        An adapter the factory does not have.
+        An adapter the factory does not have, or a column the adapter does not.
     """
     labels, splits = part.read(LABELS.name), part.read(SPLITS.name)
     sample = labels[labels["event"]].sort_values("decision_time", ignore_index=True)
@@ -103,34 +129,50 @@ def read_samples(part: Materialization, adapter: str) -> Samples:
     weights = np.empty(len(sample))
     weights[in_train] = normalised(uniqueness[in_train])
     weights[~in_train] = uniqueness[~in_train] / uniqueness[in_train].mean()
-    development, kinds = _development(part, adapter, sample, weights)
+    development, kinds = _development(part, adapter, sample, weights, columns)
     return Samples(labels=labels, splits=splits, development=replace(development, roles=roles), kinds=kinds)
 
 
 def _development(
-    part: Materialization, adapter: str, sample: pd.DataFrame, weights: np.ndarray
+    part: Materialization, adapter: str, sample: pd.DataFrame, weights: np.ndarray, columns: Sequence[str] | None
 ) -> tuple[TimeSeriesDataContainer, tuple[str, ...]]:
     """Container of the sampled decisions of one adapter, and the scaling kinds of its features."""
     settings = part.settings.adapters
     if adapter == "tabular":
-        data = container_of(part.read(TABULAR.name), sample, weights)
-        return data, _kinds(settings, data.feature_names, in_series=has_volume(part, TABULAR.name))
+        kinds = _kinds(settings, _own_columns(part), in_series=has_volume(part, TABULAR.name))
+        names = _wanted(columns, tuple(kinds), adapter)
+        rows = part.read(TABULAR.name, columns=["decision_time", "trade_date", *names])
+        return container_of(rows, sample, weights), tuple(kinds[name] for name in names)
     if adapter == "sequence":
-        names = sequence_pool(has_volume=has_volume(part, SEQUENCE.name))
+        names = _wanted(columns, sequence_pool(has_volume=has_volume(part, SEQUENCE.name)), adapter)
         rows = part.read(features_name(BASE_MINUTES), columns=["close_time", *names], until_day=part.study.val_last_day)
         data = sequence_container(
             part.read(SEQUENCE.name), rows, sample, weights, names, window_bars=settings.sequence_window_bars
         )
-        scaling = {spec.name: spec.scaling for spec in catalogue()}
-        return data, tuple(scaling[name] for name in names)
+        return data, tuple(spec.scaling for spec in registry().select(names))
     raise UnknownNameError(f"adapter {adapter!r}: samples can be read of {sorted(ADAPTER_READS)}")
 
 
-def _kinds(settings: AdapterSettings, names: tuple[str, ...], *, in_series: bool = True) -> tuple[str, ...]:
+def _wanted(columns: Sequence[str] | None, offered: tuple[str, ...], adapter: str) -> tuple[str, ...]:
+    """The columns asked for in the adapter's order."""
+    if columns is None:
+        return offered
+    if strange := sorted({*columns} - {*offered}):
+        raise UnknownNameError(f"{adapter}: {len(strange)} columns it does not have, such as {strange[:3]}")
+    asked = {*columns}
+    return tuple(name for name in offered if name in asked)
+
+
+def _own_columns(part: Materialization) -> tuple[str, ...]:
+    """Feature columns of the tabular table as it was stored."""
+    keys = {column.name for column in TABULAR.stored_columns}
+    return tuple(name for name in part.columns_of(TABULAR.name) if name not in keys)
+
+
+def _kinds(settings: AdapterSettings, names: tuple[str, ...], *, in_series: bool = True) -> Mapping[str, str]:
     """Scaling kind of each tabular column; the table has to be the one these settings make."""
     scaling = {spec.name: spec.scaling for spec in catalogue()}
-    minutes = (settings.tabular_primary_minutes, settings.tabular_other_minutes)
-    pool = tabular_pool(*minutes, has_volume=in_series)
+    pool = tabular_columns(settings, has_volume=in_series)
     kind_of = {column_name(name, minutes): scaling[name] for minutes, chosen in pool.items() for name in chosen}
     if tuple(kind_of) != names:
         strange = [name for name in names if name not in kind_of]
@@ -141,4 +183,4 @@ def _kinds(settings: AdapterSettings, names: tuple[str, ...], *, in_series: bool
             f"{', '.join(lacking[:3]) or 'none'}{'' if strange or lacking else ' (another order)'}. "
             "Materialize tabular again, or take the settings back."
         )
-    return tuple(kind_of[name] for name in names)
+    return kind_of

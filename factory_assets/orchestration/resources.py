@@ -9,6 +9,7 @@ from pathlib import Path
 import dagster as dg
 
 from factory_assets.models import registry
+from factory_assets.orchestration.model_inputs import input_problems
 from factory_assets.orchestration.operation.presence import end_presence, hold_presence
 from factory_assets.orchestration.tracking import Tracker
 from factory_assets.storage import Store
@@ -42,7 +43,7 @@ def settings_in_force(profile: str, settings_file: Path | None) -> FactorySettin
 
 
 def _model_problems(settings: FactorySettings) -> list[str]:
-    """Parameters the file sets that no run would ever read, or that the model would refuse."""
+    """Parameters and inputs the file sets that no run would ever read, or that the model would refuse."""
     # Metas and baselines are fitted with their defaults: a value set for one would silently change nothing.
     tuned = [name for name in registry.names() if registry.entry(name).primary_minutes is not None]
     problems = []
@@ -54,7 +55,7 @@ def _model_problems(settings: FactorySettings) -> list[str]:
             registry.entry(name).defaults.with_changes(changes, f"[models.parameters.{name}]")
         except ConfigurationError as problem:
             problems.append(str(problem).removesuffix("."))
-    return problems
+    return problems + input_problems(settings.models.inputs, tuned)
 
 
 class FactoryResource(dg.ConfigurableResource):

@@ -199,6 +199,21 @@ def open_study(
     )
 
 
+def train_last_day(trade_days: np.ndarray, settings: SplitSettings) -> int:
+    """Last train session of a study opened on these sessions, at least the first of them; int days since 1970.
+
+    What may be looked at while no study is open: the cut of the one that these sessions would give.
+
+    Parameters
+    ----------
+    trade_days : ndarray of int32, shape (S,)
+        Closed sessions that have bars, days since 1970, increasing; at least one.
+    settings : SplitSettings
+        Shares.
+    """
+    return int(trade_days[max(_shares(len(trade_days), settings)[0], 1) - 1])
+
+
 def missing_history(
     contract: str,
     trade_days: np.ndarray,

@@ -7,6 +7,7 @@ and combined, and the independent checks of that. Does not: models themselves (:
 """
 
 from factory_assets.stacking.canary import Canary, permuted_labels_verdict
+from factory_assets.stacking.choice_table import choice_rows, choices_verdict
 from factory_assets.stacking.cross_fit import CrossFittedStack, cross_fit_meta
 from factory_assets.stacking.fit_members import FitWork, fit_members
 from factory_assets.stacking.fit_processes import FitProcesses
@@ -31,6 +32,8 @@ __all__ = [
     "MemberFit",
     "OutOfFold",
     "TrainingPart",
+    "choice_rows",
+    "choices_verdict",
     "cross_fit_meta",
     "fit_frozen",
     "fit_member",

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from factory_assets.adapters.feature_sets import Candidates
 from factory_assets.stacking.fit_members import FitWork, fit_members
 from factory_assets.stacking.fit_request import FitRequest
 from factory_assets.stacking.oof import Folds
@@ -63,6 +64,7 @@ def permuted_labels_verdict(
     clock_us: np.ndarray,
     seed: int,
     canary: Canary | None = None,
+    candidates: Candidates | None = None,
     work: FitWork | None = None,
     resamples: int = 2000,
     confidence: float = 0.999,
@@ -78,6 +80,8 @@ def permuted_labels_verdict(
         As for :func:`factory_assets.stacking.out_of_fold`; the folds need not cover every row (two are enough).
     canary : Canary, optional
         What is refitted; by default :data:`WINDOW_CANARY` for windows and :data:`ROW_CANARY` for rows.
+    candidates : Candidates, optional
+        Set its columns are chosen of, as those of the models it stands for.
     work : FitWork, optional
         As for :func:`factory_assets.stacking.fit_members`.
     resamples : int
@@ -111,6 +115,7 @@ def permuted_labels_verdict(
             rows=train_rows,
             frozen=True,
             rounds=canary.rounds,
+            candidates=candidates,
         )
         for fold, (train_rows, _) in enumerate(folds)
     ]
@@ -120,7 +125,7 @@ def permuted_labels_verdict(
         train, test = shuffled.take(train_rows), shuffled.take(test_rows)
         target = np.searchsorted(LABELS, test.label)
         shares = np.bincount(np.searchsorted(LABELS, train.label), weights=train.weight, minlength=len(LABELS))
-        chosen = fit.member.predict_proba(test.features)[np.arange(len(test)), target]
+        chosen = fit.member.predict_samples(test)[np.arange(len(test)), target]
         gains.append(np.log(np.maximum(chosen, _FLOOR)) - np.log(np.maximum(shares / shares.sum(), _FLOOR))[target])
         days.append(test.trade_day)
     gain, day = np.concatenate(gains), np.concatenate(days)

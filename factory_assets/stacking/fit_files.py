@@ -3,8 +3,9 @@
 Layout of the folder one asset works in::
 
     arrays/<digest>.npy          arrays of containers, written once, mapped by every process that needs them
-    tasks/<name>_<digest>.json   what to fit; the digest covers data, rows, parameters, settings and versions
-    results/<name>_<digest>/     sealed files of the member, with the record of its rows and its curves
+    tasks/<name>_<digest>.json   what to fit; the digest covers data, rows, columns to choose from, parameters, settings
+                                 and versions
+    results/<name>_<digest>/     sealed files of the member, with the record of its rows, its columns and its curves
     checkpoints/<name>_<digest>/ what a killed fit goes on from; gone once the result is there
 
 Every name follows from what is fitted, so a run after a kill finds what is still true and nothing else: of every name
@@ -23,6 +24,8 @@ from typing import Any
 
 import numpy as np
 
+from factory_assets.adapters.choice_record import FeatureChoice
+from factory_assets.adapters.feature_sets import Candidates
 from factory_assets.models.files import read_folder, seal, unseal, write_folder
 from factory_assets.models.fit_versions import fit_versions, versions_now
 from factory_assets.models.registry import entry
@@ -111,8 +114,12 @@ def perform(task: Path) -> None:
         return
     spelled = json.loads(task.read_text(encoding="utf-8"))
     folder, plain = task.parents[1], dict(spelled["request"])
-    rows = plain.pop("rows")
-    request = FitRequest(**plain, rows=None if rows is None else _array(folder, rows))
+    rows, offered = plain.pop("rows"), plain.pop("candidates")
+    request = FitRequest(
+        **plain,
+        rows=None if rows is None else _array(folder, rows),
+        candidates=None if offered is None else Candidates.from_plain(offered),
+    )
     _refuse_other_versions(task, request, spelled["versions"])
     fit = request.fit(
         _container_of(folder, spelled["data"]),
@@ -126,6 +133,7 @@ def perform(task: Path) -> None:
         "fit_decision_us": fit.fit_decision_us.tolist(),
         "watched_decision_us": fit.watched_decision_us.tolist(),
         "curves": {name: list(losses) for name, losses in fit.curves.items()},
+        "choice": None if fit.choice is None else fit.choice.to_plain(),
     }
     write_folder(_result(task), seal(header, fit.member.to_files(), _HEADER))
     shutil.rmtree(_checkpoints(task), ignore_errors=True)
@@ -147,6 +155,7 @@ def read_result(task: Path) -> MemberFit | None:
         fit_decision_us=np.array(header["fit_decision_us"], dtype=np.int64),
         watched_decision_us=np.array(header["watched_decision_us"], dtype=np.int64),
         curves=header["curves"],
+        choice=None if header["choice"] is None else FeatureChoice.from_plain(header["choice"]),
     )
 
 
@@ -166,7 +175,9 @@ def _refuse_other_versions(task: Path, request: FitRequest, named: Mapping[str, 
 
 def _request_spelled(request: FitRequest) -> dict[str, Any]:
     fields = (field.name for field in dataclasses.fields(request) if field.name != "rows")
-    return {name: getattr(request, name) for name in fields} | {"params": dict(request.params)}
+    offered = None if request.candidates is None else request.candidates.to_plain()
+    spelled = {"params": dict(request.params), "candidates": offered}
+    return {name: getattr(request, name) for name in fields} | spelled
 
 
 def _container_spelled(folder: Path, data: TimeSeriesDataContainer) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from factory_assets.adapters.feature_sets import Candidates
 from factory_assets.stacking.member_fit import MemberFit, fit_frozen, fit_recorded
 from factory_assets.vocabulary.container import TimeSeriesDataContainer
 from factory_assets.vocabulary.settings import SplitSettings
@@ -34,6 +35,8 @@ class FitRequest:
         (:func:`factory_assets.stacking.fit_recorded`).
     rounds : int or None
         Rounds of a frozen fit; None for a model without rounds, or one that chooses them.
+    candidates : Candidates or None
+        Set the fit chooses its columns of; None reads all of the container's.
     """
 
     name: str
@@ -43,6 +46,7 @@ class FitRequest:
     rows: np.ndarray | None = None
     frozen: bool = False
     rounds: int | None = None
+    candidates: Candidates | None = None
 
     def fit(
         self,
@@ -70,6 +74,7 @@ class FitRequest:
             "settings": settings,
             "clock_us": clock_us,
             "seed": self.seed,
+            "candidates": self.candidates,
             "checkpoints": checkpoints,
         }
         if self.frozen:

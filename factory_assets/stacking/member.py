@@ -10,6 +10,7 @@ from factory_assets.models.base import BaseModel
 from factory_assets.models.files import seal, unseal
 from factory_assets.models.persistence import model_from_files
 from factory_assets.stacking.probabilities import label_columns
+from factory_assets.vocabulary.container import TimeSeriesDataContainer
 from factory_assets.vocabulary.errors import BadInputError, IntegrityError
 from factory_assets.vocabulary.windows import LazyWindows
 
@@ -64,6 +65,16 @@ class FittedMember:
                 f"{tuple(features.shape)}"
             )
         return label_columns(self.model.predict_proba(self.scaler.transform(features)), self.model.classes_)
+
+    def predict_samples(self, data: TimeSeriesDataContainer) -> np.ndarray:
+        """:meth:`predict_proba` of a container's samples, which may have more columns than the member reads.
+
+        Raises
+        ------
+        BadInputError
+            A container without a column the member reads.
+        """
+        return self.predict_proba(data.of_columns(self.feature_names).features)
 
     def to_files(self) -> dict[str, bytes]:
         """Sealed set of files: ``member.json`` lists the scaler and the model's own sealed set."""

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from factory_assets.adapters.choice_record import FeatureChoice
+from factory_assets.adapters.feature_sets import Candidates
 from factory_assets.models.registry import create, entry
 from factory_assets.stacking.member import FittedMember
 from factory_assets.stacking.probabilities import LABELS
@@ -33,12 +35,15 @@ class MemberFit:
         counted with its sample weight and, for models that balance the classes, with its class's weight too. Such
         means are comparable between rounds of one fit, not with the log loss of a report. Empty for models without
         rounds and for frozen fits.
+    choice : FeatureChoice or None
+        How the member's columns were chosen; None where it reads all of its container.
     """
 
     member: FittedMember
     fit_decision_us: np.ndarray
     watched_decision_us: np.ndarray
     curves: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    choice: FeatureChoice | None = None
 
     @property
     def seen_decision_us(self) -> np.ndarray:
@@ -56,16 +61,17 @@ def fit_recorded(
     settings: SplitSettings,
     clock_us: np.ndarray,
     seed: int,
+    candidates: Candidates | None = None,
     checkpoints: Path | None = None,
 ) -> MemberFit:
-    """Scaler and model fitted on a training part, with the record of its rows.
+    """Scaler and model fitted on a training part, with the record of its rows and columns.
 
-    Rows and scaler come from :func:`factory_assets.stacking.training_part`; the watched tail counts with its own
-    sample weights.
+    Rows, columns and scaler come from :func:`factory_assets.stacking.training_part`; the watched tail counts with its
+    own sample weights.
 
     Parameters
     ----------
-    model_name, data, kinds, rows, settings, clock_us
+    model_name, data, kinds, rows, settings, clock_us, candidates
         As for :func:`factory_assets.stacking.training_part`.
     params : mapping
         Changes of the registry's defaults; a ``seed`` here wins over ``seed``.
@@ -82,7 +88,9 @@ def fit_recorded(
     TooLittleHistoryError
         No tail can be cut off, or a label does not occur among the rows to fit on.
     """
-    part = training_part(model_name, data, kinds, rows=rows, settings=settings, clock_us=clock_us)
+    part = training_part(
+        model_name, data, kinds, rows=rows, settings=settings, clock_us=clock_us, candidates=candidates
+    )
     return _fitted(model_name, {"seed": seed, **params}, part, checkpoints=checkpoints, told=True)
 
 
@@ -97,6 +105,7 @@ def fit_frozen(
     settings: SplitSettings,
     clock_us: np.ndarray,
     seed: int,
+    candidates: Candidates | None = None,
     checkpoints: Path | None = None,
 ) -> MemberFit:
     """Scaler and model fitted on all given rows, for a number of rounds that was chosen before.
@@ -106,8 +115,8 @@ def fit_frozen(
 
     Parameters
     ----------
-    model_name, params, data, kinds, rows, settings, clock_us, seed, checkpoints
-        As for :func:`fit_recorded`.
+    model_name, params, data, kinds, rows, settings, clock_us, seed, candidates, checkpoints
+        As for :func:`fit_recorded`. A refit hands over the frozen columns alone, and no candidates.
     rounds : int or None
         Boosting rounds or epochs, e.g. :attr:`FittedMember.rounds` of the member to refit; None exactly for models
         without rounds.
@@ -126,7 +135,16 @@ def fit_frozen(
             f"{'none, it has no rounds' if parameter is None else 'the number the frozen recipe came to'}"
         )
     chosen = {} if parameter is None else {parameter: rounds}
-    part = training_part(model_name, data, kinds, rows=rows, settings=settings, clock_us=clock_us, watch_tail=False)
+    part = training_part(
+        model_name,
+        data,
+        kinds,
+        rows=rows,
+        settings=settings,
+        clock_us=clock_us,
+        watch_tail=False,
+        candidates=candidates,
+    )
     return _fitted(model_name, {"seed": seed, **params, **chosen}, part, checkpoints=checkpoints, told=False)
 
 
@@ -139,17 +157,20 @@ def fit_member(
     settings: SplitSettings,
     clock_us: np.ndarray,
     seed: int,
+    candidates: Candidates | None = None,
 ) -> FittedMember:
     """Member of :func:`fit_recorded` on all rows of ``train``, for those who publish nothing and keep no record.
 
     Parameters
     ----------
-    model_name, params, kinds, settings, clock_us, seed
+    model_name, params, kinds, settings, clock_us, seed, candidates
         As for :func:`fit_recorded`.
     train : TimeSeriesDataContainer
         The training part.
     """
-    return fit_recorded(model_name, params, train, kinds, settings=settings, clock_us=clock_us, seed=seed).member
+    return fit_recorded(
+        model_name, params, train, kinds, settings=settings, clock_us=clock_us, seed=seed, candidates=candidates
+    ).member
 
 
 def _fitted(
@@ -172,4 +193,5 @@ def _fitted(
         fit_decision_us=fit.decision_us,
         watched_decision_us=np.empty(0, dtype=np.int64) if tail is None else tail.decision_us,
         curves={name: list(losses) for name, losses in model.fit_curves_.items()} if told else {},
+        choice=part.choice,
     )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from factory_assets.adapters.feature_sets import Candidates
 from factory_assets.stacking.fit_members import FitWork, fit_members
 from factory_assets.stacking.fit_request import FitRequest
 from factory_assets.stacking.member import FittedMember
@@ -66,13 +67,19 @@ class OutOfFold:
 
 
 def fold_requests(
-    model_name: str, params: Mapping[str, Any], folds: Folds, rows: np.ndarray, *, seed: int
+    model_name: str,
+    params: Mapping[str, Any],
+    folds: Folds,
+    rows: np.ndarray,
+    *,
+    seed: int,
+    candidates: Candidates | None = None,
 ) -> list[FitRequest]:
     """A fit for each fold, named ``fold_0``, ``fold_1``, ...
 
     Parameters
     ----------
-    model_name, params, seed
+    model_name, params, seed, candidates
         As for :func:`factory_assets.stacking.fit_recorded`.
     folds : sequence of (train_rows, test_rows)
         Positions in the training period; the test rows of all folds together are every row exactly once. Whatever
@@ -87,7 +94,14 @@ def fold_requests(
     """
     _refuse_folds(folds, len(rows))
     return [
-        FitRequest(name=f"fold_{fold}", model_name=model_name, params=params, seed=seed, rows=rows[train_rows])
+        FitRequest(
+            name=f"fold_{fold}",
+            model_name=model_name,
+            params=params,
+            seed=seed,
+            rows=rows[train_rows],
+            candidates=candidates,
+        )
         for fold, (train_rows, _) in enumerate(folds)
     ]
 
@@ -115,7 +129,7 @@ def predict_folds(data: TimeSeriesDataContainer, folds: Folds, fits: Sequence[Me
     fold_of = np.empty(len(data), dtype=np.int64)
     probabilities = np.empty((len(data), len(LABELS)))
     for fold, ((_, test_rows), fit) in enumerate(zip(folds, fits, strict=True)):
-        probabilities[test_rows] = fit.member.predict_proba(data.features[test_rows])
+        probabilities[test_rows] = fit.member.predict_samples(data.take(test_rows))
         fold_of[test_rows] = fold
     return OutOfFold(
         decision_us=data.decision_us,
@@ -137,13 +151,14 @@ def out_of_fold(
     settings: SplitSettings,
     clock_us: np.ndarray,
     seed: int,
+    candidates: Candidates | None = None,
     work: FitWork | None = None,
 ) -> OutOfFold:
     """Fit a member a fold and predict the fold's test rows with it.
 
     Parameters
     ----------
-    model_name, params, kinds, settings, clock_us, seed
+    model_name, params, kinds, settings, clock_us, seed, candidates
         As for :func:`factory_assets.stacking.fit_recorded`.
     data : TimeSeriesDataContainer
         The training period; its rows are what ``folds`` points into.
@@ -159,7 +174,7 @@ def out_of_fold(
     TooLittleHistoryError
         A fold too small to fit on.
     """
-    requests = fold_requests(model_name, params, folds, np.arange(len(data)), seed=seed)
+    requests = fold_requests(model_name, params, folds, np.arange(len(data)), seed=seed, candidates=candidates)
     fits = fit_members(requests, data, kinds, settings=settings, clock_us=clock_us, work=work)
     return predict_folds(data, folds, fits)
 
@@ -170,17 +185,12 @@ def predict_val(member: FittedMember, val: TimeSeriesDataContainer) -> pd.DataFr
     Raises
     ------
     BadInputError
-        If val holds other columns, or the same in another order.
+        If val lacks a column the member reads.
     """
-    if val.feature_names != member.feature_names:
-        raise BadInputError(
-            f"{member.model.entry.name}: val has other columns than the member was fitted on, or another order: "
-            f"{sorted({*val.feature_names} ^ {*member.feature_names})[:5]}"
-        )
     return predictions_frame(
         decision_us=val.decision_us,
         fold=np.full(len(val), VAL_FOLD),
-        probabilities=member.predict_proba(val.features),
+        probabilities=member.predict_samples(val),
         label=val.label,
         weight=val.weight,
     )

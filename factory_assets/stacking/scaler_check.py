@@ -1,11 +1,11 @@
-"""Whether each member's scaler knows its own rows only, tried on the very path the fits take."""
+"""Whether each member's scaler and columns know its own rows only, tried on the very path the fits take."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from factory_assets.adapters.invariants import ScalerCase, scaler_invariants
-from factory_assets.adapters.scaling import FittedScaler
+from factory_assets.adapters.feature_sets import Candidates
+from factory_assets.adapters.invariants import Learnt, ScalerCase, scaler_invariants
 from factory_assets.stacking.member_fit import MemberFit
 from factory_assets.stacking.training_part import training_part
 from factory_assets.vocabulary.container import TimeSeriesDataContainer
@@ -22,17 +22,19 @@ def member_scaler_verdicts(
     settings: SplitSettings,
     clock_us: np.ndarray,
     watch_tail: bool = True,
+    candidates: Candidates | None = None,
 ) -> list[Verdict]:
-    """Refit every member's scaler after noise took the place of rows in the container the member was fitted from.
+    """Choose every member's columns and refit its scaler again, after noise took the place of other rows.
 
-    The rows a scaler may know are the ones recorded at its fit, not the ones the splits meant for it; of windows, every
-    row of the store that a window recorded at the fit shows. Rows are then chosen and the scaler fitted by
-    :func:`factory_assets.stacking.training_part`, as at the fit, and the result is compared with the scaler the member
+    The rows are those of the container the member was fitted from. What scaler and choice may know are the rows
+    recorded at the fit, not the ones the splits meant for it; of windows, every row of the store that a window recorded
+    at the fit shows. Rows and columns are then chosen and the scaler fitted by
+    :func:`factory_assets.stacking.training_part`, as at the fit, and the result is compared with what the member
     carries.
 
     Parameters
     ----------
-    model_name, kinds, settings, clock_us
+    model_name, kinds, settings, clock_us, candidates
         As the members were fitted.
     watch_tail : bool
         False for frozen fits, which watch nothing.
@@ -44,19 +46,25 @@ def member_scaler_verdicts(
     Returns
     -------
     list of Verdict
-        ``scaler_ignores_other_rows`` and ``scaler_output_finite``, see
-        :func:`factory_assets.adapters.scaler_invariants`.
+        ``scaler_ignores_other_rows`` and ``scaler_output_finite``, with candidates ``choice_ignores_other_rows`` too,
+        see :func:`factory_assets.adapters.scaler_invariants`.
     """
 
     def _case(rows: np.ndarray, fit: MemberFit) -> ScalerCase:
-        def _refit(values: np.ndarray) -> FittedScaler:
-            changed = data.with_store(values)
+        def _refit(values: np.ndarray) -> Learnt:
             part = training_part(
-                model_name, changed, kinds, rows=rows, settings=settings, clock_us=clock_us, watch_tail=watch_tail
+                model_name,
+                data.with_store(values),
+                kinds,
+                rows=rows,
+                settings=settings,
+                clock_us=clock_us,
+                watch_tail=watch_tail,
+                candidates=candidates,
             )
-            return part.scaler
+            return Learnt(scaler=part.scaler, choice=part.choice)
 
         known = data.store_rows(np.isin(data.decision_us, fit.fit_decision_us))
-        return ScalerCase(fitted=fit.member.scaler, refit=_refit, known=known)
+        return ScalerCase(fitted=Learnt(scaler=fit.member.scaler, choice=fit.choice), refit=_refit, known=known)
 
-    return scaler_invariants([_case(rows, fit) for rows, fit in fits], data.store)
+    return scaler_invariants([_case(rows, fit) for rows, fit in fits], data.store, data.feature_names)

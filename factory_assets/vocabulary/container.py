@@ -116,7 +116,7 @@ class TimeSeriesDataContainer:
 
     def store_rows(self, rows: np.ndarray | Sequence[int]) -> np.ndarray:
         """Which rows of :attr:`store` the samples at these positions (or under this mask) show, bool, shape (R,)."""
-        index = self._positions(rows)
+        index = self.positions(rows)
         if isinstance(self.features, LazyWindows):
             return self.features[index].used_rows()
         shown = np.zeros(len(self), dtype=bool)
@@ -124,7 +124,7 @@ class TimeSeriesDataContainer:
         return shown
 
     @staticmethod
-    def _positions(rows: np.ndarray | Sequence[int]) -> np.ndarray:
+    def positions(rows: np.ndarray | Sequence[int]) -> np.ndarray:
         """Positions in decision order of positions in any order or of a boolean mask."""
         index = np.asarray(rows)
         if index.size == 0:
@@ -133,7 +133,7 @@ class TimeSeriesDataContainer:
 
     def take(self, rows: np.ndarray | Sequence[int]) -> "TimeSeriesDataContainer":
         """Samples at the given positions (sorted into decision order) or under a boolean mask."""
-        index = self._positions(rows)
+        index = self.positions(rows)
         return TimeSeriesDataContainer(
             decision_us=self.decision_us[index],
             features=self.features[index],
@@ -145,6 +145,31 @@ class TimeSeriesDataContainer:
             trade_day=self.trade_day[index],
             roles=None if self.roles is None else self.roles.take(index),
         )
+
+    def of_columns(self, names: Sequence[str]) -> "TimeSeriesDataContainer":
+        """The same samples with these columns alone, in this order; rows or the windows' store are copied once.
+
+        All columns in their own order are the container itself.
+
+        Raises
+        ------
+        BadInputError
+            Columns the container lacks, or one named twice.
+        """
+        wanted = tuple(names)
+        if wanted == self.feature_names:
+            return self
+        place_of = {name: place for place, name in enumerate(self.feature_names)}
+        lacking = [name for name in wanted if name not in place_of]
+        if lacking or len(set(wanted)) < len(wanted):
+            raise BadInputError(
+                f"container of {len(place_of)} columns: {len(lacking)} of the {len(wanted)} wanted are not among them, "
+                f"the first {lacking[:5]}, {len(wanted) - len(set(wanted))} are named twice; make both from one pool"
+            )
+        places = np.array([place_of[name] for name in wanted], dtype=np.int64)
+        if isinstance(self.features, LazyWindows):
+            return replace(self, features=self.features.of_columns(places), feature_names=wanted)
+        return replace(self, features=np.take(self.features, places, axis=1), feature_names=wanted)
 
     def of_split(self, split: str) -> "TimeSeriesDataContainer":
         """Samples of a period, ``train`` or ``val``.

@@ -297,6 +297,94 @@ COVERAGE = TableSchema(
     order_by=("trade_date",),
     session_column="trade_date",
 )
+_TIMEFRAME = Column("minutes", INT, "Timeframe of the bars")
+REGIME_PARAMETERS = TableSchema(
+    name="regime_parameters",
+    group="features",
+    by_horizon=False,
+    columns=(
+        Column(
+            "trade_date",
+            DATE,
+            "Session at whose close the row is known: the last one before valid_from, or the first of all",
+        ),
+        Column("valid_from", DATE, "First session the parameters hold for: the first scheduled one of a quarter"),
+        Column("valid_to", DATE, "First session they no longer hold for: the first scheduled one of the next quarter"),
+        _TIMEFRAME,
+        Column("state", INT8, "Volatility of the state: 0 low, 1 mid, 2 high"),
+        Column("sessions", INT, "Complete sessions before valid_from, counted up to the 120 an estimate needs"),
+        Column("rows", INT, "Bars estimated from; 0 where too few sessions leave the quarter without parameters"),
+        Column("first_session", DATE, "First session estimated from; the last one is trade_date", nullable=True),
+        Column("variance", FLOAT, "Variance of a bar's log return in the state", nullable=True),
+        *(
+            Column(f"to_{name}", FLOAT, f"Probability that the {name} state follows this one", nullable=True)
+            for name in ("low", "mid", "high")
+        ),
+    ),
+    order_by=("trade_date", "valid_from", "minutes", "state"),
+    session_column="trade_date",
+)
+FEATURE_CERTIFICATE = TableSchema(
+    name="feature_certificate",
+    group="features",
+    by_horizon=False,
+    columns=(
+        _TIMEFRAME,
+        Column("feature", TEXT, "Feature, or positive control: a deliberately bad feature that has to be caught"),
+        Column("group", TEXT, "Group of the catalogue; control for positive controls"),
+        Column(
+            "aspect",
+            TEXT,
+            "truncation, perturbation (around each cut), whole_partition (one perturbation of everything later), "
+            "lookback or scale",
+        ),
+        Column("comparisons", INT, "Cuts, times scale factors, at which the feature was recomputed and compared"),
+        Column("cells", INT, "Single values compared"),
+        Column(
+            "worst_error",
+            FLOAT,
+            "Largest difference as a share of the value or of the column's mean absolute value; infinite for a value "
+            "missing on one side, and for any difference where values have to be bit-identical",
+        ),
+        Column("tolerance", FLOAT, "Largest worst_error allowed; 0: bit-identical"),
+        Column("passed", BOOL, "No difference beyond the tolerance; false for a control means that it was caught"),
+        Column("must_fail", BOOL, "One of the aspects of which at least one has to catch this control"),
+    ),
+    order_by=("minutes", "feature", "aspect"),
+)
+FEATURE_HEALTH = TableSchema(
+    name="feature_health",
+    group="features",
+    by_horizon=False,
+    columns=(
+        _TIMEFRAME,
+        Column("feature", TEXT, "Feature"),
+        Column("group", TEXT, "Group of the catalogue"),
+        Column("rows", INT, "Bars of the timeframe"),
+        Column("lookback_bars", INT, "Declared look-back: trailing bars that give the value of all history"),
+        Column("warmup_bars", INT, "Declared warm-up: bars at the start of history that may be masked"),
+        Column("masked_rows", INT, "Rows without a value"),
+        Column("complete_from_row", INT, "First row, from 0, from which on no value is missing; rows if there is none"),
+        Column(
+            "not_finite", INT, "Values after the declared warm-up that are missing, infinite or too large to be stored"
+        ),
+        Column(
+            "judged",
+            BOOL,
+            "Five sessions of rows follow the warm-up (and the first regime parameters, if it reads them): enough to "
+            "call it constant or a duplicate",
+        ),
+        Column("constant", BOOL, "The stored value never changes"),
+        Column(
+            "largest_correlation",
+            FLOAT,
+            "Largest |r| with another feature over all rows after both warm-ups; null where not judged",
+            nullable=True,
+        ),
+        Column("closest_feature", TEXT, "Which one; empty where not judged"),
+    ),
+    order_by=("minutes", "feature"),
+)
 LABELS = TableSchema(
     name="labels",
     group="labels",
@@ -380,6 +468,24 @@ SEQUENCE = TableSchema(
     ),
     order_by=("decision_time",),
     session_column="trade_date",
+)
+FEATURE_CHOICE = TableSchema(
+    name="feature_choice",
+    group="stacking",
+    by_horizon=True,
+    columns=(
+        Column("model", TEXT, "Base model"),
+        Column("fold", INT, "Fold whose training part it was chosen on; -1 for the fit on train, the released one"),
+        Column("column_name", TEXT, "Candidate: feature and, of a tabular row, timeframe"),
+        Column("feature_set", TEXT, "Set the model reads"),
+        Column("chosen", BOOL, "The fit reads the column"),
+        Column("reason", TEXT, "medoid, alone, kept, whole (read); represented, surplus, masked, constant (left out)"),
+        Column("cluster", INT, "Number of its cluster in this fit; -1 for a column in none"),
+        Column("representative", TEXT, "Column chosen for the cluster, itself perhaps; empty if there is none"),
+        Column("correlation", FLOAT, "Absolute rank correlation with the representative; 0 if there is none"),
+        Column("masked_share", FLOAT, "Share of the rows looked at in which it is missing"),
+    ),
+    order_by=("model", "fold", "column_name"),
 )
 STACK = TableSchema(
     name="stack",
@@ -510,11 +616,15 @@ _FIXED: MappingProxyType[str, TableSchema] = MappingProxyType(
             COVERAGE,
             *(_bars(m) for m in TIMEFRAMES_MINUTES),
             *(_features(m) for m in TIMEFRAMES_MINUTES),
+            REGIME_PARAMETERS,
+            FEATURE_CERTIFICATE,
+            FEATURE_HEALTH,
             LABELS,
             SEALED_OUTCOMES,
             SPLITS,
             TABULAR,
             SEQUENCE,
+            FEATURE_CHOICE,
             STACK,
             TRADES,
             EVALUATION,

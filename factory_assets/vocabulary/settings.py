@@ -169,7 +169,7 @@ class AdapterSettings:
     tabular_primary_minutes : int
         Timeframe whose whole catalogue enters the tabular row.
     tabular_other_minutes : tuple of int
-        Timeframes that lend the multi-timeframe subset.
+        Timeframes that lend the multi-timeframe subset; by default the rest of the ladder.
     sequence_window_bars : int
         Rows T of a sequence window, in base bars that exist, and the scheduled bars every fold's embargo is extended
         by. Where bars are missing a window reaches further back; the check ``windows_clear_of_judged_rows`` refuses
@@ -179,7 +179,9 @@ class AdapterSettings:
     """
 
     tabular_primary_minutes: int = field(default=15, metadata=allow(one_of=TIMEFRAMES_MINUTES))
-    tabular_other_minutes: tuple[int, ...] = field(default=(5, 30, 60), metadata=allow(one_of=TIMEFRAMES_MINUTES))
+    tabular_other_minutes: tuple[int, ...] = field(
+        default=(1, 5, 10, 20, 25, 30, 45, 60), metadata=allow(one_of=TIMEFRAMES_MINUTES)
+    )
     sequence_window_bars: int = field(default=60, metadata=allow(at_least=2, at_most=1000))
     sequence_outage_minutes_max: int = field(default=30, metadata=allow(at_least=0, at_most=10_000))
 
@@ -193,6 +195,9 @@ class ModelSettings:
     parameters : mapping of str to mapping
         ``parameters.lightgbm.num_leaves = 31`` in the file. Here only its shape is checked; whether model, parameter
         and value exist is asked of the model registry by whoever loads the settings for a run.
+    inputs : mapping of str to mapping
+        ``inputs.lightgbm.feature_set = "tabular"`` in the file: the named set or the whole pool a model reads instead
+        of the set its registry entry declares. Whether it exists and fits the model is asked where ``parameters`` are.
     seed : int
         Seed of every fit.
     fit_processes : int
@@ -202,6 +207,7 @@ class ModelSettings:
     """
 
     parameters: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     seed: int = field(default=11, metadata=_A_SEED)
     fit_processes: int = field(default=2, metadata=allow(at_least=0, at_most=64) | {_IN_DIGEST: False})
 

@@ -9,7 +9,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from factory_assets.adapters import FittedScaler, ScalerCase, scaler_invariants, scaling
+from factory_assets.adapters import FittedScaler, Learnt, ScalerCase, scaler_invariants, scaling
 from factory_assets.vocabulary.errors import BadInputError
 from factory_assets.vocabulary.windows import LazyWindows
 
@@ -137,14 +137,14 @@ def test_shapes_that_do_not_fit_are_refused():
 def _case(refit, values, known_rows):
     known = np.zeros(len(values), dtype=bool)
     known[known_rows] = True
-    return ScalerCase(fitted=refit(values), refit=refit, known=known)
+    return ScalerCase(fitted=Learnt(scaler=refit(values)), refit=lambda rows: Learnt(scaler=refit(rows)), known=known)
 
 
 def test_verdicts_pass_for_scalers_of_their_own_rows():
     values = np.random.default_rng(8).standard_normal((300, 3)).astype(np.float32)
     parts = (np.r_[0:100, 220:300], np.arange(150))
     cases = [_case(lambda rows, part=part: FittedScaler.fit(rows[part], KINDS, NAMES), values, part) for part in parts]
-    verdicts = scaler_invariants(cases, values)
+    verdicts = scaler_invariants(cases, values, NAMES)
     assert [(v.name, v.passed) for v in verdicts] == [
         ("scaler_ignores_other_rows", True),
         ("scaler_output_finite", True),
@@ -165,7 +165,7 @@ def test_verdicts_see_a_scaler_that_looks_further_or_at_nothing(looks_at, change
     values = np.random.default_rng(8).standard_normal((300, 3))
     own = _case(lambda rows: FittedScaler.fit(rows[:200], KINDS, NAMES), values, np.arange(200))
     case = _case(lambda rows: FittedScaler.fit(looks_at(rows), KINDS, NAMES), values, np.arange(200))
-    verdict = scaler_invariants([own, case, own], values)[0]
+    verdict = scaler_invariants([own, case, own], values, NAMES)[0]
     assert not verdict.passed
     assert (verdict.details["changed"], verdict.details["unnoticed"]) == (changed, unnoticed)
 
@@ -173,15 +173,15 @@ def test_verdicts_see_a_scaler_that_looks_further_or_at_nothing(looks_at, change
 def test_scaler_in_use_has_to_be_the_one_the_path_makes():
     values = np.random.default_rng(8).standard_normal((300, 3))
     case = _case(lambda rows: FittedScaler.fit(rows[:200], KINDS, NAMES), values, np.arange(200))
-    other = replace(case, fitted=FittedScaler.fit(values, KINDS, NAMES))
-    assert not scaler_invariants([other], values)[0].passed
+    other = replace(case, fitted=Learnt(scaler=FittedScaler.fit(values, KINDS, NAMES)))
+    assert not scaler_invariants([other], values, NAMES)[0].passed
 
 
 def test_no_scaler_or_no_row_outside_proves_nothing():
     values = np.random.default_rng(8).standard_normal((300, 3))
     case = _case(lambda rows: FittedScaler.fit(rows, KINDS, NAMES), values, np.arange(300))
-    assert not scaler_invariants([case], values)[0].passed
-    assert [verdict.passed for verdict in scaler_invariants([], values)] == [False, False]
+    assert not scaler_invariants([case], values, NAMES)[0].passed
+    assert [verdict.passed for verdict in scaler_invariants([], values, NAMES)] == [False, False]
 
 
 def _windows():

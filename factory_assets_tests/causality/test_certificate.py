@@ -24,7 +24,7 @@ ARRAYS = Bars.from_frame(FRAME)
 NAMES = (
     "truncation_invariant", "future_perturbation_invariant", "lookback_honoured", "scale_invariant",
     "finite_after_warmup", "no_constant_feature", "no_duplicate_features", "volume_use_declared",
-    "positive_controls_caught",
+    "regimes_from_earlier_sessions", "positive_controls_caught",
 )  # fmt: skip
 
 SOME_BARS, NONE = Span(bars=32), Span()
@@ -64,7 +64,7 @@ def test_session_features_need_the_sessions_they_declare():
     # On short bars the sessions, not the ATR, decide the look-back.
     frame = bars(5, sessions=26, seed=2)
     names = [spec.name for spec in catalogue() if spec.lookback.sessions]
-    assert len(names) == 11
+    assert len(names) == 28
     verdicts = certify(frame, 5, cut_points=30, seed=4, names=names)
     assert [v.summary for v in verdicts if not v.passed] == []
 
@@ -91,8 +91,8 @@ def test_each_control_is_caught_by_what_should_catch_it(name, width):
 
 def test_leaks_are_controls_of_the_named_kinds():
     assert set(CONTROLS) == {
-        "centred_mean", "global_z_score", "negative_shift", "whole_series_filter", "left_labelled_higher_timeframe",
-        "understated_lookback", "price_in_points",
+        "centred_mean", "global_z_score", "negative_shift", "whole_series_wavelet", "left_labelled_higher_timeframe",
+        "whole_series_hmm", "understated_lookback", "price_in_points",
     }  # fmt: skip
 
 
@@ -107,7 +107,7 @@ def test_a_control_that_slips_through_turns_the_verdict_red(monkeypatch):
     assert not verdict.passed
     assert verdict.details["missed"] == "negative_shift"
     assert verdict.details["negative_shift"] == "NOT caught"
-    assert "6 of 7" in verdict.summary
+    assert f"{len(blunt) - 1} of {len(blunt)}" in verdict.summary
 
 
 LEAKS = ["truncation_invariant", "future_perturbation_invariant", "lookback_honoured"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from factory_assets.features import catalogue, certify, compute
+from factory_assets.features import catalogue, certify, compute, regimes_of
 from factory_assets.market.canonical import build_canonical
 from factory_assets.market.ladder import build_ladder
 from factory_assets.market.readers import read_folder
@@ -56,7 +56,7 @@ def test_gold_without_its_volume_is_certified_and_the_other_features_are_the_sam
         assert np.array_equal(values[name].to_numpy(), expected, equal_nan=True), name
     verdicts = {v.name: v for v in certify(bare, width, cut_points=12, seed=7, values=values)}
     assert [v.summary for v in verdicts.values() if not v.passed] == []
-    assert verdicts["volume_use_declared"].details["masked"] == len(reading) == 15
+    assert verdicts["volume_use_declared"].details["masked"] == len(reading) == 46
     assert verdicts["volume_use_declared"].details["warming_up"] == 0
 
 
@@ -68,10 +68,11 @@ def test_a_simulated_world_is_certified(simulated, width):
 
 def test_trailing_window_of_gold_equals_batch(gold):
     frame = gold[5]
-    batch = compute(frame)
+    regimes = regimes_of(frame)
+    batch = compute(frame, regimes=regimes)
     needed = max(spec.lookback_bars(5) for spec in catalogue())
     for row in np.random.default_rng(0).integers(needed, len(frame), 10):
-        live = compute(frame.iloc[row - needed + 1 : row + 1], minutes=5).iloc[-1]
+        live = compute(frame.iloc[row - needed + 1 : row + 1], minutes=5, regimes=regimes).iloc[-1]
         for spec in catalogue():
             size = np.nanmean(np.abs(batch[spec.name]))
             assert live[spec.name] == pytest.approx(batch[spec.name].iloc[row], rel=1e-9, abs=1e-9 * size), spec.name

@@ -52,6 +52,9 @@ def thinned(world):
     sessions = calendar.covering(times_us(canonical.bars["open_time"]), pad_days=14)
     ladder = build_ladder(canonical.bars, sessions)
     release = world.release
-    features = {m: compute(ladder[m].assign(contract="SIM"), n, minutes=m) for m, n in release.reads.items()}
+    features = {
+        m: compute(ladder[m].assign(contract="SIM"), names, minutes=m, regimes=release.regimes.get(m))
+        for m, names in release.reads.items()
+    }
     labels = label_decisions(ladder[5], ladder[1], sessions, product, release.barriers, release.labels, 20)
     return raw, canonical.bars, batch_rows(release, labels, features)

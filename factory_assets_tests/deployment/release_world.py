@@ -8,11 +8,12 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from factory_assets.adapters import build_tabular, container_of
+from factory_assets.adapters import build_tabular, candidates_of, column_name, container_of, feature_set
 from factory_assets.adapters.sequence import window_index, windows_of
 from factory_assets.deployment import BatchRows, Release, SequenceInput, batch_rows
+from factory_assets.deployment.release import features_read, reading_regimes
 from factory_assets.features import catalogue, compute
-from factory_assets.features.pools import sequence_pool, tabular_pool
+from factory_assets.features.pools import sequence_pool, tabular_columns
 from factory_assets.labels import label_decisions, normalised
 from factory_assets.market import SessionCalendar, build_canonical, build_ladder, simulate
 from factory_assets.models import create
@@ -22,6 +23,7 @@ from factory_assets.stacking import FittedMeta, fit_member, meta_inputs
 from factory_assets.vocabulary.frames import dates_days, times_us
 from factory_assets.vocabulary.instruments import instrument
 from factory_assets.vocabulary.settings import FactorySettings, MarketSettings
+from factory_assets_tests.features.regime_samples import invented_regimes
 
 CONTRACT, HORIZON = "SIM", 20
 SESSIONS = 80
@@ -58,11 +60,12 @@ def release_world(seed=4, window_bars=WINDOW_BARS, epochs=1, channels=8, has_vol
     canonical = build_canonical(raw, product, calendar, settings.market, has_volume=has_volume)
     sessions = calendar.covering(times_us(canonical.bars["open_time"]), pad_days=14)
     ladder = build_ladder(canonical.bars, sessions)
-    minutes = (settings.adapters.tabular_primary_minutes, settings.adapters.tabular_other_minutes)
-    pool, names = tabular_pool(*minutes, has_volume=has_volume), sequence_pool(has_volume=has_volume)
+    pool, names = tabular_columns(settings.adapters, has_volume=has_volume), sequence_pool(has_volume=has_volume)
     sequence = SequenceInput(minutes=5, names=names, window_bars=window_bars, outage_minutes_max=30)
     names = {**pool, 5: sequence.names}
-    features = {m: compute(ladder[m].assign(contract=CONTRACT), names[m], minutes=m) for m in pool}
+    own = {m: ladder[m].assign(contract=CONTRACT) for m in pool}
+    regimes = {m: invented_regimes(own[m], m) for m in pool}
+    features = {m: compute(own[m], names[m], minutes=m, regimes=regimes[m]) for m in pool}
     barriers = settings.barriers_of(CONTRACT, HORIZON)
     labels = label_decisions(ladder[5], ladder[1], sessions, product, barriers, settings.labels, HORIZON)
     days, counts = np.unique(dates_days(canonical.bars["trade_date"]), return_counts=True)
@@ -73,7 +76,7 @@ def release_world(seed=4, window_bars=WINDOW_BARS, epochs=1, channels=8, has_vol
     tabular = _train(labels, features, pool, study.train_last_day)
     containers = {"tabular": tabular, "sequence": _windowed(tabular, features[5], sequence, clock_us)}
     params = {**SMALL, "tcn": {"epochs_max": epochs, "channels": channels}}
-    release = _release(containers, pool, sequence, barriers, settings, study, clock_us, params, has_volume)
+    release = _release(containers, pool, sequence, regimes, barriers, settings, study, clock_us, params, has_volume)
     return ReleaseWorld(
         raw=raw,
         canonical=canonical.bars,
@@ -104,13 +107,17 @@ def _windowed(tabular, features, sequence, clock_us):
     return dataclasses.replace(tabular, features=windows, feature_names=sequence.names)
 
 
-def _release(containers, pool, sequence, barriers, settings, study, clock_us, params, has_volume):
+def _release(containers, pool, sequence, regimes, barriers, settings, study, clock_us, params, has_volume):
     scaling = {spec.name: spec.scaling for spec in catalogue()}
     members = {}
     for name, changes in params.items():
         train = containers[entry(name).adapter]
         kinds = [scaling[column.split("__")[0]] for column in train.feature_names]
-        members[name] = fit_member(name, changes, train, kinds, settings=settings.splits, clock_us=clock_us, seed=11)
+        wanted = candidates_of(feature_set(entry(name).feature_set), settings.adapters, has_volume=has_volume)
+        members[name] = fit_member(
+            name, changes, train, kinds, settings=settings.splits, clock_us=clock_us, seed=11, candidates=wanted
+        )
+    pool, sequence = _pool_of(members, pool), _sequence_of(members, sequence)
     return Release(
         contract=CONTRACT,
         horizon=HORIZON,
@@ -120,7 +127,8 @@ def _release(containers, pool, sequence, barriers, settings, study, clock_us, pa
         has_volume=has_volume,
         joins_without_overlap=False,
         pool=pool,
-        sequence=sequence if "tcn" in members else None,
+        sequence=sequence,
+        regimes={m: regimes[m] for m in reading_regimes(features_read(pool, sequence))},
         members=members,
         meta=_meta(members, containers),
         theta=0.25,
@@ -133,9 +141,24 @@ def _release(containers, pool, sequence, barriers, settings, study, clock_us, pa
     )
 
 
+def _read(members, adapter):
+    return {column for m in members.values() if m.model.entry.adapter == adapter for column in m.feature_names}
+
+
+def _pool_of(members, pool):
+    """What the tabular members chose, in the order of their rows."""
+    read = _read(members, "tabular")
+    kept = {m: tuple(name for name in names if column_name(name, m) in read) for m, names in pool.items()}
+    return {m: names for m, names in kept.items() if names}
+
+
+def _sequence_of(members, sequence):
+    read = _read(members, "sequence")
+    return dataclasses.replace(sequence, names=tuple(name for name in sequence.names if name in read)) if read else None
+
+
 def _meta(members, containers):
-    inputs = {adapter: train.features for adapter, train in containers.items()}
-    said = {name: member.predict_proba(inputs[member.model.entry.adapter]) for name, member in members.items()}
+    said = {name: m.predict_samples(containers[m.model.entry.adapter]) for name, m in members.items()}
     names = tuple(sorted(members))
     meta = create("logistic_meta", seed=11).fit(meta_inputs(said, names), containers["tabular"].label)
     return FittedMeta(base_names=names, model=meta)
@@ -147,9 +170,9 @@ def without_windows(world):
     rows = world.labels["event"].to_numpy()
     said = world.batch.take(rows)
     names = tuple(sorted(members))
-    probabilities = {name: member.predict_proba(said.inputs["tabular"]) for name, member in members.items()}
+    probabilities = {name: p for name, p in world.release.member_probabilities(said.inputs).items() if name in members}
     label = world.labels.loc[rows, "label"].to_numpy().astype(np.int8)
     meta = create("logistic_meta", seed=11).fit(meta_inputs(probabilities, names), label)
-    return dataclasses.replace(
-        world.release, members=members, sequence=None, meta=FittedMeta(base_names=names, model=meta)
-    )
+    regimes = {m: world.release.regimes[m] for m in reading_regimes(features_read(world.release.pool, None))}
+    meta = FittedMeta(base_names=names, model=meta)
+    return dataclasses.replace(world.release, members=members, sequence=None, regimes=regimes, meta=meta)

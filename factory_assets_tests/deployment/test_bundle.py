@@ -15,6 +15,7 @@ import pytest
 from factory_assets.deployment import bundle as bundle_module
 from factory_assets.deployment import load_bundle, write_bundle
 from factory_assets.deployment.golden import golden_differences, golden_file, golden_inputs, tolerances
+from factory_assets.features import catalogue
 from factory_assets.stacking import FittedMember
 from factory_assets.vocabulary.errors import BadInputError, IntegrityError
 from factory_assets_tests.deployment.conftest import NOW
@@ -25,6 +26,7 @@ FILES = {
     "feature_columns.json",
     "golden.json",
     "manifest.json",
+    "regimes.json",
     "scalers/lightgbm.json",
     "scalers/logistic.json",
     "scalers/tcn.json",
@@ -253,11 +255,11 @@ def nested_manifest(folder):
 
 
 def manifest_without_files(folder):
-    (folder / "manifest.json").write_bytes(b'{\n "format": 3\n}\n')
+    (folder / "manifest.json").write_bytes(b'{\n "format": 4\n}\n')
 
 
 def other_format(folder):
-    data = (folder / "manifest.json").read_bytes().replace(b'"format": 3', b'"format": 2')
+    data = (folder / "manifest.json").read_bytes().replace(b'"format": 4', b'"format": 3')
     (folder / "manifest.json").write_bytes(data)
 
 
@@ -334,11 +336,18 @@ def test_rehashed_bundle_is_refused_by_digest_and_by_name(bundle, tmp_path):
         ("config.json", b'"outage_minutes_max": 30', b'"outage_minutes_max": -1'),
         ("config.json", b'"outage_minutes_max"', b'"outage_minutes"'),
         ("config.json", b'"minutes": 5', b'"minutes": 15'),
-        ("config.json", b'"log_return_1"', b'"log_return_0"'),
+        ("config.json", b'"day_of_week_sin"', b'"day_of_week_tan"'),
         ("models/tcn/model.json", b'"tcn"', b'"logistic"'),
         ("config.json", b'"contract": "SIM"', b'"contract": "MES"'),
-        ("feature_columns.json", b'"rsi_14"', b'"rsi_41"'),
-        ("feature_columns.json", b'"rsi_14"', b'"rsi_21"'),
+        ("feature_columns.json", b'"day_of_week_sin"', b'"day_of_week_tan"'),
+        ("feature_columns.json", b'"day_of_week_sin"', b'"day_of_week_cos"'),
+        ("feature_columns.json", b'"day_of_week_sin"', b'"close_time"'),
+        ("models/tcn/member.json", b'"day_of_week_sin"', b'"is_winter"'),
+        ("regimes.json", b'"minutes": 15', b'"minutes": 30'),
+        ("regimes.json", b'"contract": "SIM"', b'"contract": "MGC"'),
+        ("regimes.json", b'"valid_to"', b'"valid_until"'),
+        ("regimes.json", b'"tables": [', b'"tables": [{}, '),
+        ("regimes.json", b'"variance": [', b'"variance": [1.0, '),
         ("scalers/logistic.json", b'"center": [', b'"center": [1.0, '),
         ("models/logistic/model.json", b'"logistic"', b'"os.system"'),
         ("ensemble/meta.json", b'"lightgbm"', b'"lightgbn"'),
@@ -444,13 +453,22 @@ def test_release_of_parts_that_do_not_fit(world, change, message):
         dataclasses.replace(world.release, **change)
 
 
+def unread(release, minutes):
+    """A feature of the catalogue that the release does not read of a timeframe; none of a regime's parameters."""
+    return next(s.name for s in catalogue() if s.group == "returns" and s.name not in release.reads[minutes])
+
+
 def test_release_members_have_to_fit_the_windows_they_read(world):
     release, sequence = world.release, world.release.sequence
-    other = (*sequence.names[1:], sequence.names[0])
-    with pytest.raises(BadInputError, match="member 'tcn' reads other columns than the 99"):
+    other, read = (*sequence.names[1:], sequence.names[0]), len(sequence.names)
+    assert 40 <= read <= 60  # neural_optimal
+    with pytest.raises(BadInputError, match=f"member 'tcn' reads other columns than some of the {read} of its input"):
         dataclasses.replace(release, sequence=dataclasses.replace(sequence, names=other))
-    with pytest.raises(BadInputError, match=r"samples of \(24, 99\), expected \(25, 99\)"):
+    with pytest.raises(BadInputError, match=rf"samples of \(24, {read}\), expected \(25, {read}\)"):
         dataclasses.replace(release, sequence=dataclasses.replace(sequence, window_bars=25))
+    idle = unread(release, 5)
+    with pytest.raises(BadInputError, match=f"1 columns of 'sequence' that no member reads, such as {idle}"):
+        dataclasses.replace(release, sequence=dataclasses.replace(sequence, names=(*sequence.names, idle)))
     with pytest.raises(BadInputError, match="an input 'sequence' that no member reads"):
         dataclasses.replace(without_windows(world), sequence=sequence)
     for change in ({"minutes": 15}, {"names": ()}, {"window_bars": 0}, {"outage_minutes_max": -1}):
@@ -458,3 +476,32 @@ def test_release_members_have_to_fit_the_windows_they_read(world):
             dataclasses.replace(sequence, **change)
     assert release.reads[5] == (*release.pool[5], *(name for name in sequence.names if name not in release.pool[5]))
     assert release.reads[15] == release.pool[15]
+
+
+def test_each_member_takes_its_own_columns_of_the_shared_input(world):
+    """Every member reads fewer columns than the release hands over, found by name; nobody else's are looked at."""
+    release, batch = world.release, world.batch
+    inputs = batch.take(np.arange(len(batch))[-60:]).inputs
+    said = release.member_probabilities(inputs)
+    union = {*release.members["lightgbm"].feature_names, *release.members["logistic"].feature_names}
+    assert union == {*release.columns}
+    for name in ("lightgbm", "logistic"):
+        member = release.members[name]
+        own = np.array([release.columns.index(column) for column in member.feature_names])
+        assert len(own) < len(release.columns)
+        np.testing.assert_array_equal(said[name], member.predict_proba(inputs["tabular"][:, own]))
+        strangers = np.setdiff1d(np.arange(len(release.columns)), own)
+        spoilt = inputs["tabular"].copy()
+        spoilt[:, strangers] = 1e6
+        again = release.member_probabilities({**inputs, "tabular": spoilt})
+        np.testing.assert_array_equal(again[name], said[name])
+    narrow = inputs["tabular"][:, :-1]
+    with pytest.raises(BadInputError, match=rf"'tabular': {narrow.shape[1]}.*expected .*{len(release.columns)}"):
+        release.member_probabilities({**inputs, "tabular": narrow})
+
+
+def test_a_column_that_no_member_reads_is_refused(world):
+    idle = unread(world.release, 15)
+    pool = {**world.release.pool, 15: (*world.release.pool[15], idle)}
+    with pytest.raises(BadInputError, match=f"1 columns of 'tabular' that no member reads, such as {idle}__15min"):
+        dataclasses.replace(world.release, pool=pool)

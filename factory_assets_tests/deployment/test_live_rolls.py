@@ -9,6 +9,8 @@ import pytest
 from factory_assets.deployment.bundle import load_bundle, write_bundle
 from factory_assets.deployment.release import Release
 from factory_assets.deployment.series import LiveSeries
+from factory_assets.features.bars import Bars
+from factory_assets.features.regime_table import RegimeTable
 from factory_assets.market.canonical import build_canonical
 from factory_assets.market.ladder import build_ladder
 from factory_assets.vocabulary.errors import BadInputError, IntegrityError
@@ -25,14 +27,15 @@ WORLD = months_world(21)
 CALENDAR_RULE = MarketSettings(roll_rule="calendar", roll_calendar_sessions=7)
 
 
-def live_bars(raw: pd.DataFrame, market: MarketSettings, **kind: bool) -> tuple[pd.DataFrame, list[str | None]]:
+def live_bars(raw: pd.DataFrame, market: MarketSettings, **kind: bool) -> tuple[Bars, list[str | None]]:
     """Finished base bars after all minutes, and the front as it stood after each session."""
     series = LiveSeries(MGC, market, {BASE_MINUTES: len(SESSIONS)}, **kind)
     fronts = []
     for _, minutes in raw.groupby(SESSIONS.locate(times_us(raw["open_time"]))):
         series.take_history(minutes)
         fronts.append(series.front)
-    return series.close_bars(int(SESSIONS.close_us[-1]))[BASE_MINUTES].frame(len(SESSIONS)), fronts
+    held = series.close_bars(int(SESSIONS.close_us[-1]))[BASE_MINUTES]
+    return held.bars(len(SESSIONS), RegimeTable(contract="MGC", minutes=BASE_MINUTES, quarters=())), fronts
 
 
 def batch_bars(raw: pd.DataFrame, market: MarketSettings, **kind: bool) -> pd.DataFrame:
@@ -60,8 +63,10 @@ def test_live_bars_equal_history_over_all_rolls(raw: pd.DataFrame, market: Marke
     live, fronts = live_bars(raw, market, **kind)
     assert batch["expiry"].nunique() >= 2
     assert len(live) == len(batch) == len(SESSIONS)
-    for name in ("close_time", "open", "high", "low", "close", "adjustment_ratio"):
-        assert live[name].tolist() == batch[name].tolist(), name
+    assert live.close_us.tolist() == times_us(batch["close_time"]).tolist()
+    assert live.traded_close.tolist() == batch["close"].tolist()
+    for name in ("open", "high", "low", "close"):
+        assert getattr(live, name).tolist() == (batch[name] * batch["adjustment_ratio"]).tolist(), name
     # The first session only tells which month is the front.
     assert fronts == [None, *batch["expiry"].astype(str)[1:]]
 

@@ -97,6 +97,7 @@ def first_row(predictions, wanted):
         (setting("late", lambda value: not value), "1 late flag"),
         (setting("side", lambda value: 1 if value != 1 else -1), "1 side"),
         (setting("warm", lambda value: not value), "1 warm"),
+        (setting("outdated", lambda _: "parameters have run out"), "1 outdated"),
         (setting("features", lambda values: [values[0] + 0.01, *values[1:]]), "1 features"),
         (setting("features", lambda values: [None, *values[1:]]), "1 features"),
         (lambda predictions: predictions[:-1], "1 only in batch"),
@@ -138,7 +139,7 @@ def test_parity_fails_on_one_cell_of_one_window(proof, world):
 
 def test_windows_of_another_shape_are_refused(proof, world, tmp_path):
     proof[1].windows[:, 1:].tofile(tmp_path / "windows.bin")
-    with pytest.raises(BadInputError, match=r"expected shape \(\d+, 24, 99\)"):
+    with pytest.raises(BadInputError, match=rf"expected shape \(\d+, 24, {len(world.release.sequence.names)}\)"):
         parity._windows(tmp_path / "windows.bin", world.release, len(proof[1].windows))
 
 
@@ -157,7 +158,7 @@ def _jump_of(name, places, batch, world, monkeypatch):
     """Batch, at some decisions, one rounding off in the newest row's first value; a member that jumps at just those."""
     rows = batch.frame.index[places]
     if name in {"lightgbm", "logistic"}:
-        column = batch.columns[0]
+        column = world.release.members[name].feature_names[0]
         moved = np.nextafter(batch.frame.loc[rows, column].to_numpy(dtype=np.float32), np.float32(np.inf))
         frame, windows = batch.frame.copy(), batch.windows
         frame[column] = frame[column].astype(np.float32)

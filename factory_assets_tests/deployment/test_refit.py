@@ -25,6 +25,7 @@ def _refit(world, sample=None, champion=None):
         champion or world.release,
         sample,
         world.features,
+        regimes=world.release.regimes,
         champion_digest=DIGEST,
         inputs={"bars": "b" * 64},
         data_end_day=int(dates_days(world.labels["trade_date"])[-1]),
@@ -52,6 +53,7 @@ def test_members_are_fitted_on_all_rows_with_the_champions_rounds_and_parameters
     assert made.meta.to_files() == world.release.meta.to_files()
     assert (made.theta, made.m0_long, made.m0_short) == (0.25, 0.05, -0.04)
     assert made.inputs == {"bars": "b" * 64, "champion": DIGEST}
+    assert made.regimes is world.release.regimes  # what was handed over for these rows
     assert made.metrics == {"data_end": str(world.labels["trade_date"].iloc[-1].date())}
 
 

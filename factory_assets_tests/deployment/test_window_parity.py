@@ -96,11 +96,13 @@ def test_another_outage_rule_is_seen(verdict, world, minutes):
 
 def test_rows_without_their_full_look_back_are_seen(verdict, monkeypatch):
     """The newest row has all its history, the older ones of the window lack what the newest is ahead of them."""
-    real = decision.stretches
+    real, specs = decision.stretches, registry().specs
 
     def short(release, minutes):
-        further = WINDOW_BARS - 1 if minutes == 5 else 0
-        return tuple(Stretch(names=s.names, bars=s.bars - further) for s in real(release, minutes))
+        if minutes != 5:
+            return real(release, minutes)
+        bars = {name: max(specs[name].lookback_bars(5), WINDOW_BARS) for name in release.reads[5]}
+        return tuple(Stretch(names=(name,), bars=needed) for name, needed in bars.items())
 
     monkeypatch.setattr(decision, "stretches", short)
     assert seen(verdict())
@@ -127,5 +129,8 @@ def test_stretches_hold_every_feature_once_with_its_look_back(world):
             assert part.bars == longest + further
         assert feature_rows(release)[minutes] == max(part.bars for part in parts)
     # cost_atr: 22 sessions of 276 base bars, one bar, and what ATR needs to settle in front of them
-    assert feature_rows(release)[5] == 22 * 276 + 1 + wilder_settle_bars(14) + WINDOW_BARS - 1
-    assert feature_rows(without_windows(world))[5] == 541
+    assert specs["cost_atr"].lookback_bars(5) == 22 * 276 + 1 + wilder_settle_bars(14)
+    # without windows, what the tabular rows read of base bars is all there is, and of it the last row
+    alone = without_windows(world)
+    assert feature_rows(alone)[5] == max(specs[name].lookback_bars(5) for name in release.pool[5])
+    assert feature_rows(alone)[5] < feature_rows(release)[5]

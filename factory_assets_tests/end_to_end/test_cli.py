@@ -342,7 +342,8 @@ def test_too_little_history_says_how_many_sessions_are_lacking(home):
     assert [name for name in after if name.startswith("studies/") and not name.endswith(".lock")] == [
         "studies/SIM.labelled.jsonl"
     ]
-    assert [name for name in after if name.startswith(("reports/", "releases/"))] == ["reports/SIM_quality.html"]
+    placed = sorted(name for name in after if name.startswith(("reports/", "releases/")))
+    assert placed == ["reports/SIM_features.html", "reports/SIM_quality.html"]
 
 
 def test_lists_parse_as_json(home):
@@ -350,7 +351,14 @@ def test_lists_parse_as_json(home):
     assert [row["name"] for row in listed] == list(registry.names())
     features = json.loads(factory("features", "--json").out)
     assert len(features) >= 45
-    assert {"name", "group", "formula", "unit", "scaling"} <= set(features[0])
+    asked_for = {"name", "group", "formula", "lookback", "lookback_bars", "unit", "scaling", "reference"}
+    assert asked_for | {"warmup", "tolerance", "inputs", "reads_volume"} <= set(features[0])
+    traded = json.loads(factory("features", "--group", "traded", "--json").out)
+    assert [row["name"] for row in traded] == [row["name"] for row in features if row["group"] == "traded"]
+    listed = factory("features").out
+    assert all(row["name"] in listed for row in features)
+    assert f"{len(features)} features" in listed
+    assert factory("features", "--group", "nothing").code == 2
     assert json.loads(factory("status", "--json").out) == []
     assert json.loads(factory("validate", "--json").out) == []
 

@@ -147,6 +147,7 @@ def test_the_views_are_those_of_the_specification_and_never_the_sealed_one(sim):
     assert views >= set(VIEWS)
     extra = {"raw_minutes", "tabular", "sequence", *(f"val_{name}" for name in (*BASES, *BASELINES))}
     extra |= {
+        "feature_choice",
         "gaps",
         "coverage",
         "open_interest",
@@ -164,6 +165,28 @@ def test_sql_answers_at_the_command_line(sim):
     )
     assert rows == [{"n": SESSIONS, "t": "2023-01-02 23:00:00+00:00"}]
     assert "120" in factory("sql", "select count(distinct trade_date) as n from bars_5min").out
+
+
+def test_every_fit_reads_as_many_columns_as_its_set_allows_and_the_release_those_of_the_fits_on_train(sim):
+    bounds = {"boosting_optimal": (80, 120), "neural_optimal": (40, 60), "ensemble_base": (60, 80)}
+    counts = run_select(
+        sim.store,
+        "SELECT model, feature_set, fold, count(*) AS n, count(*) FILTER (WHERE chosen) AS read FROM feature_choice "
+        "GROUP BY ALL",
+    ).to_pylist()
+    assert {(row["model"], row["fold"]) for row in counts} == {(name, fold) for name in BASES for fold in range(-1, 5)}
+    for row in counts:
+        least, most = bounds[row["feature_set"]]
+        assert least <= row["read"] <= most < row["n"]
+    chosen = "SELECT DISTINCT column_name AS c FROM feature_choice WHERE chosen AND fold = -1 AND model {} 'tcn'"
+    folder = bundle_folder(sim.home, SIM_20)
+    columns = json.loads((folder / "feature_columns.json").read_bytes())["columns"]
+    assert {*run_select(sim.store, chosen.format("<>"))["c"].to_pylist()} == {*columns}
+    rows = json.loads((folder / "config.json").read_bytes())["sequence"]["names"]
+    assert {*run_select(sim.store, chosen.format("="))["c"].to_pylist()} == {*rows}
+    page = page_path(sim.home, SIM_20, "report").read_text(encoding="utf-8")
+    assert "Columns chosen" in page
+    assert "Stability of the chosen columns" in page
 
 
 def test_status_and_validate_are_clean(sim):
@@ -208,7 +231,8 @@ def test_the_report_stands_alone_and_says_simulated(sim):
     assert str(path) in answer.out
     page = path.read_text(encoding="utf-8")
     assert "SIMULATED" in page.partition("<h1>")[0]
-    assert re.findall(r'href\s*=\s*"([^"]*)"', page) == [page_path(sim.home, SIM, "quality").name], "beside the page"
+    beside = [page_path(sim.home, SIM, kind).name for kind in ("quality", "features")]
+    assert re.findall(r'href\s*=\s*"([^"]*)"', page) == beside
     sources = re.findall(r'src\s*=\s*"([^"]{0,30})', page)
     assert len(sources) >= 8
     assert {source.partition(";")[0] for source in sources} == {"data:image/png"}
@@ -218,6 +242,34 @@ def test_the_report_stands_alone_and_says_simulated(sim):
     for word in ("direction skill", "clock_atr_logistic", "buy_and_hold", "no_interval_overlap", "sealed"):
         assert word in page, word
     assert ">broken<" not in page
+
+
+def test_the_feature_page_is_made_with_the_features_and_stands_on_the_certificate(sim):
+    answer = factory("report", "--contract", "SIM")
+    path = page_path(sim.home, SIM, "features")
+    assert str(path) in answer.out
+    page = path.read_text(encoding="utf-8")
+    assert sim.store.read_files("feature_page", "features", SIM).files["features.html"] == path.read_bytes()
+    assert "SIMULATED" in page.partition("<h1>")[0]
+    told = run_select(
+        sim.store,
+        "SELECT count(*) AS n, count(DISTINCT minutes) AS timeframes, sum(cells) AS cells, bool_and(passed) AS passed "
+        "FROM feature_certificate WHERE \"group\" <> 'control'",
+    ).to_pylist()[0]
+    assert told["passed"]
+    assert told["timeframes"] == 9
+    assert f"{told['cells']:,}" in page
+    controls = run_select(
+        sim.store,
+        "SELECT minutes, feature, bool_or(must_fail AND NOT passed) AS caught FROM feature_certificate "
+        "WHERE \"group\" = 'control' GROUP BY ALL",
+    ).to_pylist()
+    assert len(controls) >= 7 * 9
+    assert all(row["caught"] for row in controls)
+    health = run_select(sim.store, "SELECT sum(not_finite) AS n, bool_or(constant) AS still FROM feature_health")
+    assert health.to_pylist() == [{"n": 0, "still": False}]
+    study = json.loads((sim.home.studies / "SIM.json").read_text(encoding="utf-8"))
+    assert f"to {study['train_last_day']}. Whatever comes later is neither drawn nor counted" in page
 
 
 def test_the_quality_page_is_made_with_the_bars_and_tells_what_the_tables_hold(sim):

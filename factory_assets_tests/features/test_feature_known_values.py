@@ -10,17 +10,14 @@ import pytest
 from factory_assets.features import compute
 from factory_assets.features.bars import Bars
 from factory_assets.features.kernels import (
-    bulk_imbalance,
     directional,
     money_flow,
     moves,
     opening_extremes,
     ratio,
-    same_slot_mean,
     session_numbers,
     session_range_norm,
     session_vwap,
-    trailing_covariance,
     trailing_median,
 )
 from factory_assets.features.wall_clock import minute_of_day
@@ -188,16 +185,6 @@ def test_session_vwap_restarts_with_the_session():
     assert deviation[1:] == pytest.approx([0.0, math.sqrt((7.5**2 + 3 * 2.5**2) / 4), 0.0, 0.0])
 
 
-def test_same_slot_mean_waits_for_complete_sessions_and_counts_missing_bins_as_zero():
-    # Sessions 0..3 with slots 0 and 1; session 2 has no bar in slot 1.
-    number = np.array([0, 0, 1, 1, 2, 3, 3])
-    slot = np.array([0, 1, 0, 1, 0, 0, 1])
-    volume = np.array([99.0, 99.0, 4.0, 6.0, 8.0, 1.0, 1.0])
-    out = same_slot_mean(volume, slot, number, 2, 2)
-    assert np.isnan(out[:5]).all()
-    assert out[5:].tolist() == [6.0, 3.0]
-
-
 def test_session_range_norm():
     number = np.array([0, 1, 1, 2, 3])
     top, bottom = np.array([np.nan, 10.0, 12.0, 9.0, 8.0]), np.array([np.nan, 9.0, 8.0, 8.0, 8.0])
@@ -239,17 +226,9 @@ def test_opening_range_holds_the_bar_that_closes_with_it():
     assert bottom[1:].tolist() == [4.0, 3.0, 3.0]
 
 
-def test_flow_imbalance_of_one_sigma():
-    # A return of one deviation: 2 Phi(1) - 1 = 0.6827 of the volume counts as bought.
-    got = bulk_imbalance(np.array([0.01, -0.01]), np.array([0.01, 0.0]), np.array([100.0, 100.0]))
-    assert got == pytest.approx([68.26894921370859, 0.0])
-
-
 def test_kernels_on_small_arrays():
     assert trailing_median(np.array([5.0, 1.0, 3.0, 2.0, 9.0]), 3)[2:].tolist() == [3.0, 2.0, 3.0]
     assert trailing_median(np.array([5.0, 1.0, 3.0, 2.0]), 4)[3] == 2.5
-    both, one, two = trailing_covariance(np.array([1.0, 2.0, 3.0]), np.array([2.0, 4.0, 9.0]), 3)
-    assert (both[2], one[2], two[2]) == pytest.approx((7 / 3, 2 / 3, 26 / 3))
     assert session_numbers(np.array([7, 7, 9, 12, 12], dtype=np.int32)).tolist() == [0, 0, 1, 2, 2]
     got = ratio(np.array([1.0, 1.0, np.nan, 1.0]), np.array([2.0, 0.0, 0.0, np.nan]), 7.0)
     assert got[:2].tolist() == [0.5, 7.0]

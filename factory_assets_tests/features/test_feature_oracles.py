@@ -28,7 +28,8 @@ def world(request):
         symbol, frame = "MGC", hostile(np.random.default_rng(3), 780)
     sessions = sessions_of(symbol, 80, first)
     days = sessions.trade_day.astype("datetime64[D]").tolist()
-    spans = {d: (o / 1e6, f / 1e6) for d, o, f in zip(days, sessions.open_us, sessions.flat_us, strict=True)}
+    times = zip(days, sessions.open_us, sessions.flat_us, sessions.close_us, strict=True)
+    spans = {day: (o / 1e6, f / 1e6, c / 1e6) for day, o, f, c in times}
     values = compute(frame)
     minutes = int((frame["close_time"] - frame["open_time"]).mode()[0].total_seconds() // 60)
     settled = max(spec.warmup_bars(minutes) for spec in SPECS.values())

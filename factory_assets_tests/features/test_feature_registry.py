@@ -6,25 +6,32 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from factory_assets.features import catalogue, column_name, sequence_pool, tabular_pool
+from factory_assets.features import catalogue, sequence_pool, tabular_pool
 from factory_assets.features.bars import Bars
 from factory_assets.features.family import Output, family
-from factory_assets.features.pools import MULTI_TIMEFRAME
 from factory_assets.features.registry import Registry, registry
 from factory_assets.features.spec import SCALINGS, Span
 from factory_assets.vocabulary.errors import BadInputError, ConfigurationError, UnknownNameError
 from factory_assets.vocabulary.timeframes import TIMEFRAMES_MINUTES
 
 SPECS = catalogue()
+# What the specification asks for of each group, and what the catalogue has.
+LEAST = {
+    "returns": 22, "bar_shape": 6, "moving_averages": 20, "trend": 14, "volatility": 26, "volume": 18,
+    "microstructure": 18, "statistics": 18, "regime": 8, "wavelets": 21,
+}  # fmt: skip
 COUNTS = {
-    "returns": 15, "bar_shape": 6, "moving_averages": 9, "trend": 10, "volatility": 16, "volume": 10,
-    "microstructure": 8, "statistics": 8, "session": 7, "calendar": 8, "traded": 2,
+    "returns": 24, "bar_shape": 6, "moving_averages": 22, "trend": 16, "volatility": 30, "volume": 20,
+    "microstructure": 19, "statistics": 22, "regime": 9, "wavelets": 24, "session": 8, "calendar": 9, "traded": 2,
 }  # fmt: skip
 
 
 def test_counts_by_group():
-    assert Counter(spec.group for spec in SPECS) == COUNTS
-    assert len(SPECS) == 99
+    found = Counter(spec.group for spec in SPECS)
+    assert found == COUNTS
+    assert all(found[group] >= least for group, least in LEAST.items())
+    assert found["session"] + found["calendar"] >= 16
+    assert len(SPECS) == 211
     assert {"minutes_to_flat", "atr_pct_14"} <= {spec.name for spec in SPECS}
 
 
@@ -84,28 +91,6 @@ def test_a_feature_without_source_or_with_unknown_scaling_is_refused():
     assert declared.specs[0].formula == "Close."
 
 
-def test_tabular_pool_takes_the_calendar_once_from_base_bars():
-    pool = tabular_pool(15, (5, 30, 60))
-    assert list(pool) == [5, 15, 30, 60]
-    calendar = {spec.name for spec in SPECS if spec.group == "calendar"}
-    assert len(pool[15]) == 99 - 8
-    assert set(pool[5]) == set(MULTI_TIMEFRAME) | calendar
-    assert pool[30] == pool[60] == MULTI_TIMEFRAME
-    assert len(MULTI_TIMEFRAME) >= 14
-    assert not calendar & {*pool[15], *pool[30], *pool[60]}
-    columns = [column_name(name, minutes) for minutes, names in pool.items() for name in names]
-    assert len(columns) == len(set(columns)) == 91 + 8 + 3 * 20
-    assert "minutes_to_flat__5min" in columns
-
-
-@pytest.mark.parametrize(
-    ("primary", "others", "sizes"),
-    [(5, (), {5: 99}), (60, (), {5: 8, 60: 91}), (5, (60,), {5: 99, 60: 20})],
-)
-def test_pool_without_base_bars_among_the_timeframes_still_has_the_clock(primary, others, sizes):
-    assert {minutes: len(names) for minutes, names in tabular_pool(primary, others).items()} == sizes
-
-
 def test_pool_refuses_repeated_and_unknown_timeframes():
     with pytest.raises(BadInputError, match="once"):
         tabular_pool(15, (15, 30))
@@ -117,7 +102,7 @@ def test_pool_refuses_repeated_and_unknown_timeframes():
 
 def test_sequence_pool_is_the_whole_catalogue_once():
     pool = sequence_pool()
-    assert len(pool) == len(set(pool)) == len(catalogue()) >= 90
+    assert len(pool) == len(set(pool)) == len(catalogue()) >= 180
     assert set(pool) == {spec.name for spec in catalogue()}
     assert {spec.name for spec in catalogue() if spec.group == "calendar"} < set(pool)
     # one timeframe: everything the tabular pool takes from base bars is among it, and under the same names

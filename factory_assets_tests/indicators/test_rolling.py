@@ -9,6 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from factory_assets.indicators import (
+    rolling_covariance,
     rolling_kurtosis,
     rolling_max,
     rolling_mean,
@@ -16,6 +17,7 @@ from factory_assets.indicators import (
     rolling_min,
     rolling_regression,
     rolling_skew,
+    rolling_skew_kurtosis,
     rolling_std,
     rolling_sum,
 )
@@ -28,6 +30,15 @@ def _slope(values, window):
 
 def _r_squared(values, window):
     return rolling_regression(values, window)[1]
+
+
+def _covariance_with_sine(values, window):
+    return rolling_covariance(values, np.sin(values), window)[0]
+
+
+def _naive_covariance(first, second):
+    x_mean, y_mean = math.fsum(first) / len(first), math.fsum(second) / len(second)
+    return math.fsum((x - x_mean) * (y - y_mean) for x, y in zip(first, second, strict=True)) / (len(first) - 1)
 
 
 def _naive_line(window):
@@ -73,6 +84,7 @@ ORACLES = {
     "kurtosis": (rolling_kurtosis, _naive_kurtosis),
     "slope": (_slope, lambda w: _naive_line(w)[0]),
     "r_squared": (_r_squared, lambda w: _naive_line(w)[1]),
+    "covariance": (_covariance_with_sine, lambda w: _naive_covariance(w, [math.sin(x) for x in w])),
 }
 
 
@@ -111,6 +123,11 @@ def test_known_values():
     np.testing.assert_allclose(rolling_std(values, 2, ddof=0), [math.nan, 0.5, 1.0, 0.0])
     slope, r_squared = rolling_regression([0.0, 1.0, 1.0], 3)
     assert (slope[2], r_squared[2]) == pytest.approx((0.5, 0.75))
+    # x: -1, 0, 1 from its mean; y: -3, -1, 4 from its mean 5.
+    covariance, x_variance, y_variance = rolling_covariance([1.0, 2.0, 3.0], [2.0, 4.0, 9.0], 3, ddof=0)
+    assert np.isnan(covariance[:2]).all()
+    assert (covariance[2], x_variance[2], y_variance[2]) == pytest.approx((7 / 3, 2 / 3, 26 / 3))
+    assert rolling_covariance([1.0, 2.0, 3.0], [2.0, 4.0, 9.0], 3)[0][2] == pytest.approx(7 / 2)
 
 
 @pytest.mark.parametrize("name", ORACLES)
@@ -184,7 +201,48 @@ def test_equals_the_naive_window_whatever_is_missing(name, case):
     np.testing.assert_allclose(statistic(values, window), _by_window(naive, values, window), rtol=1e-9, atol=1e-11)
 
 
-@pytest.mark.parametrize("name", ["std", "skew", "kurtosis", "slope", "r_squared"])
+@settings(deadline=None, max_examples=100)
+@given(first=_gappy_series(), shift=st.integers(0, 5), seed=st.integers(0, 2**32 - 1), ddof=st.integers(0, 1))
+def test_covariance_of_two_gappy_series_equals_the_naive_window(first, shift, seed, ddof):
+    x, window = first
+    y = np.r_[np.full(shift, np.nan), x[: max(len(x) - shift, 0)]][: len(x)]
+    y = y + np.random.default_rng(seed).integers(-2, 3, len(x))
+    got = rolling_covariance(x, y, window, ddof=ddof)
+    assert len(got[0]) == len(x)
+    scale = (window - 1) / (window - ddof)
+    for one, two, values in ((x, y, got[0]), (x, x, got[1]), (y, y, got[2])):
+        expected = np.full(len(x), np.nan)
+        for i in range(window - 1, len(x)):
+            a, b = one[i - window + 1 : i + 1], two[i - window + 1 : i + 1]
+            if not (np.isnan(a).any() or np.isnan(b).any()):
+                expected[i] = scale * _naive_covariance(a.tolist(), b.tolist())
+        # A NaN in one series leaves the variance of the other alone.
+        np.testing.assert_allclose(values, expected, rtol=1e-9, atol=1e-10)
+
+
+@pytest.mark.parametrize("bad_row", [1000, 1019, 1020])  # inside a block of 60 rows, its last row, its first row
+@pytest.mark.parametrize("bad_value", [1e9, np.nan])
+def test_covariance_forgets_a_bad_value_of_either_series(bad_row, bad_value):
+    rng = np.random.default_rng(12)
+    x, y = rng.normal(size=(2, 3000))
+    bad = y.copy()
+    bad[bad_row] = bad_value
+    clean, disturbed, swapped = (rolling_covariance(*pair, 60) for pair in ((x, y), (x, bad), (bad, x)))
+    after = slice(bad_row + 60, None)
+    for k, other in ((0, 0), (1, 2), (2, 1)):
+        np.testing.assert_allclose(disturbed[k][after], clean[k][after], rtol=1e-11, atol=1e-13)
+        np.testing.assert_allclose(swapped[other][after], clean[k][after], rtol=1e-11, atol=1e-13)
+    np.testing.assert_array_equal(disturbed[1], clean[1])
+
+
+def test_skew_and_kurtosis_in_one_pass_are_the_same_to_the_bit():
+    values = np.random.default_rng(13).standard_t(4, 700)
+    skew, kurtosis = rolling_skew_kurtosis(values, 60)
+    np.testing.assert_array_equal(skew, rolling_skew(values, 60))
+    np.testing.assert_array_equal(kurtosis, rolling_kurtosis(values, 60))
+
+
+@pytest.mark.parametrize("name", ["std", "skew", "kurtosis", "slope", "r_squared", "covariance"])
 def test_flat_window_is_exact_even_after_movement(name):
     values = np.concatenate([np.random.default_rng(1).normal(size=50) * 1e6, np.full(40, 4000.1)])
     np.testing.assert_array_equal(ORACLES[name][0](values, 20)[70:], np.zeros(20))
@@ -219,6 +277,10 @@ def test_precision_on_prices_far_from_zero():
 def test_refuses_what_it_cannot_compute():
     with pytest.raises(BadInputError, match="at least 3 rows, got 2"):
         rolling_skew([1.0, 2.0], 2)
+    with pytest.raises(BadInputError, match="at least 2 rows, got 1"):
+        rolling_covariance([1.0, 2.0], [1.0, 2.0], 1)
+    with pytest.raises(BadInputError, match="first has 3 rows, second 2"):
+        rolling_covariance([1.0, 2.0, 3.0], [1.0, 2.0], 2)
     with pytest.raises(BadInputError, match="one dimension"):
         rolling_mean([[1.0]], 1)
     assert len(rolling_mean([], 3)) == 0

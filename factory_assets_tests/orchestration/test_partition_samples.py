@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from factory_assets.adapters import build_sequence, column_name
+from factory_assets.adapters import build_sequence, column_name, feature_set
 from factory_assets.features import catalogue
-from factory_assets.features.pools import sequence_pool, tabular_pool
-from factory_assets.orchestration.partition_samples import ADAPTER_READS, _kinds, read_samples
+from factory_assets.features.pools import pool_columns, sequence_pool, tabular_columns
+from factory_assets.orchestration.partition_samples import ADAPTER_READS, _kinds, candidates_in, pool_in, read_samples
 from factory_assets.vocabulary.errors import BadInputError, UnknownNameError
 from factory_assets.vocabulary.frames import from_days, from_us, times_us
 from factory_assets.vocabulary.settings import AdapterSettings
@@ -20,7 +20,7 @@ SETTINGS = AdapterSettings()
 
 
 def _columns(settings, **options):
-    pool = tabular_pool(settings.tabular_primary_minutes, settings.tabular_other_minutes, **options)
+    pool = tabular_columns(settings, **options)
     return tuple(column_name(name, minutes) for minutes, names in pool.items() for name in names)
 
 
@@ -28,14 +28,16 @@ def test_kinds_are_the_catalogues_by_column():
     scaling = {spec.name: spec.scaling for spec in catalogue()}
     columns = _columns(SETTINGS)
     kinds = _kinds(SETTINGS, columns)
-    assert len(kinds) == len(columns) > 50
-    assert list(kinds) == [scaling[column.rsplit("__", 1)[0]] for column in columns]
-    assert {"robust", "minmax", "none"} == set(kinds)
+    assert tuple(kinds) == columns
+    assert len(columns) > 300
+    assert kinds == {column: scaling[column.rsplit("__", 1)[0]] for column in columns}
+    assert {"robust", "minmax", "none"} == set(kinds.values())
 
 
 def test_table_of_other_settings_is_refused_with_what_to_do():
-    other = replace(SETTINGS, tabular_other_minutes=SETTINGS.tabular_other_minutes[:-1])
-    gone = f"__{SETTINGS.tabular_other_minutes[-1]}min"
+    # an hour is in the table in any case: the classical models' pool is of it
+    other = replace(SETTINGS, tabular_other_minutes=SETTINGS.tabular_other_minutes[1:])
+    gone = f"__{SETTINGS.tabular_other_minutes[0]}min"
     with pytest.raises(BadInputError, match=rf"not wanted: \w+{gone}.*lacking: none.*Materialize tabular again"):
         _kinds(other, _columns(SETTINGS))
     with pytest.raises(BadInputError, match=rf"not wanted: none, lacking: \w+{gone}.*Materialize tabular again"):
@@ -57,6 +59,9 @@ class _Part:
     def meta_of(self, table):
         assert table in self.frames
         return self.meta
+
+    def columns_of(self, table):
+        return ("contract", "horizon", *self.frames[table].columns)
 
     def read(self, table, *, columns=None, until_day=None):
         self.asked.append((table, until_day))
@@ -176,7 +181,7 @@ def test_samples_of_a_series_without_volume_lack_the_columns_that_read_it():
     part.meta["has_volume"] = False
     names = sequence_pool(has_volume=False)
     reading = [name for name in sequence_pool() if name not in names]
-    assert len(reading) == 15
+    assert len(reading) >= 15
     part.frames["features_5min"][reading] = np.nan
     columns = _columns(SETTINGS, has_volume=False)
     index = part.frames["labels"][["decision_time", "trade_date"]]
@@ -192,8 +197,49 @@ def test_samples_of_a_series_without_volume_lack_the_columns_that_read_it():
     assert np.array_equal(windows.development.features.store[0], values[0, kept])
     # the table of a series with volume is not that of one without
     part.meta["has_volume"] = True
-    with pytest.raises(BadInputError, match=r"not wanted: none, lacking: volume_ratio_20__5min"):
+    with pytest.raises(BadInputError, match=r"not wanted: none, lacking: \w+__1min"):
         read_samples(part, "tabular")
+
+
+@pytest.mark.parametrize(
+    ("name", "adapter"),
+    [("boosting_optimal", "tabular"), ("ensemble_base", "tabular"), ("neural_optimal", "sequence")],
+)
+@pytest.mark.parametrize("has_volume", [True, False])
+def test_samples_of_a_set_hold_its_candidates_alone_in_the_tables_order(name, adapter, has_volume):
+    part, *_ = _partition()
+    part.meta["has_volume"] = has_volume
+    columns = _columns(SETTINGS, has_volume=has_volume)
+    index = part.frames["labels"][["decision_time", "trade_date"]]
+    numbers = np.arange(len(columns), dtype=np.float32) + np.zeros((len(index), 1), dtype=np.float32)
+    part.frames["tabular"] = pd.concat([index, pd.DataFrame(numbers, columns=list(columns))], axis=1)
+    wanted = feature_set(name)
+    candidates = candidates_in(part, wanted)
+    samples = read_samples(part, adapter, candidates.columns)
+    whole = read_samples(part, adapter)
+    assert samples.development.feature_names == tuple(
+        column for column in whole.development.feature_names if column in {*candidates.columns}
+    )
+    assert {*samples.development.feature_names} == {*candidates.columns} <= {*pool_in(part, wanted)}
+    assert pool_in(part, wanted) == tuple(c.name for c in pool_columns(wanted.pool, SETTINGS, has_volume=has_volume))
+    kind_of = dict(zip(whole.development.feature_names, whole.kinds, strict=True))
+    assert samples.kinds == tuple(kind_of[column] for column in samples.development.feature_names)
+    expected = whole.development.of_columns(samples.development.feature_names).store
+    assert np.array_equal(samples.development.store, expected)
+    assert np.array_equal(samples.train_rows, whole.train_rows)
+
+
+def test_samples_without_columns_have_none_and_unknown_ones_are_refused():
+    part, *_ = _partition()
+    index = part.frames["labels"][["decision_time", "trade_date"]]
+    zeros = pd.DataFrame(np.float32(0), index=index.index, columns=list(_columns(SETTINGS)))
+    part.frames["tabular"] = pd.concat([index, zeros], axis=1)
+    bare = read_samples(part, "tabular", ())
+    assert bare.development.features.shape == (len(index), 0)
+    assert bare.kinds == ()
+    for adapter in ("tabular", "sequence"):
+        with pytest.raises(UnknownNameError, match=rf"{adapter}: 1 columns it does not have, such as \['rsi_15'\]"):
+            read_samples(part, adapter, ("rsi_15",))
 
 
 def test_sequence_of_other_settings_or_an_unknown_adapter_is_refused():

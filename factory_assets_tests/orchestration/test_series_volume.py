@@ -37,7 +37,7 @@ def test_a_table_made_before_the_question_was_asked_is_of_a_series_with_volume(m
 
 def test_the_note_counts_features_and_is_silent_where_there_is_volume():
     assert dict(volume_note(True, catalogue())) == {}
-    assert dict(volume_note(False, catalogue())) == {"volume": "masked because the series has no volume: 15 features"}
+    assert dict(volume_note(False, catalogue())) == {"volume": "masked because the series has no volume: 46 features"}
 
 
 @pytest.mark.parametrize("released", [True, False])

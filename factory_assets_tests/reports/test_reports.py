@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 
 from factory_assets.reports.evaluation import evaluation_figures
-from factory_assets.reports.features import feature_figures
 from factory_assets.reports.figure import Figure
 from factory_assets.reports.headline import edge_sentences
 from factory_assets.reports.labels import label_figures
@@ -21,7 +20,6 @@ from factory_assets.reports.page import Section, render_page
 from factory_assets.vocabulary.verdict import Verdict
 
 IMAGE_BYTES_MAX = 200_000
-FEATURES = 60
 PLAIN_TAGS = {"html", "head", "meta", "title", "style", "body", "p", "h1", "h2", "h3", "div", "img"} | {
     *("table", "thead", "tbody", "tr", "th", "td")
 }
@@ -46,16 +44,6 @@ def _market(simulated: bool) -> list[Figure]:
     )
     rolls = pd.DataFrame({"trade_date": bars["trade_date"].iloc[[2000]].reset_index(drop=True)})
     return [price_figure(bars, rolls, simulated=simulated)]
-
-
-def _features(simulated: bool) -> list[Figure]:
-    random = np.random.default_rng(4)
-    values = pd.DataFrame({f"feature_{n}": random.normal(size=900) for n in range(FEATURES)})
-    values.loc[:90, "feature_0"] = np.nan
-    values["feature_1"] = 0.0
-    values["feature_2"] = np.nan
-    frame = pd.concat([pd.DataFrame({"close_time": _times(900, 5), "trade_date": _times(900, 5)}), values], axis=1)
-    return feature_figures(frame, simulated=simulated)
 
 
 def _labels(simulated: bool) -> list[Figure]:
@@ -116,7 +104,7 @@ def _drawn(make: Callable[[bool], list[Figure]], *, simulated: bool) -> list[Fig
     return make(simulated)
 
 
-MAKERS = pytest.mark.parametrize("make", [_market, _features, _labels, _models, _evaluation])
+MAKERS = pytest.mark.parametrize("make", [_market, _labels, _models, _evaluation])
 
 
 def _chunks(png: bytes) -> dict[bytes, bytes]:
@@ -164,11 +152,6 @@ def test_simulated_is_said_in_the_caption_and_drawn_into_the_image(make):
 
 
 def test_captions_carry_the_counts():
-    caption = _drawn(_features, simulated=False)[0].caption
-    assert "60 features of 900 bars" in caption
-    assert (
-        "1 of them have no value here, because the series has no volume or is too short for them: feature_2" in caption
-    )
     assert "1,000 sampled decisions" in _labels(simulated=False)[0].caption
     assert "500 out-of-fold rows, 5 val rows" in _models(simulated=False)[0].caption
     assert "No model traded" in _evaluation(simulated=False)[-1].caption

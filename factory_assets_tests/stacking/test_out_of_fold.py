@@ -71,9 +71,10 @@ def test_val_rows_carry_fold_minus_one(world, val_frames, members):
     frame = val_frames["logistic"]
     assert (frame["fold"] == -1).all()
     assert np.array_equal(times_us(frame["decision_time"]), world.val.decision_us)
-    renamed = replace(world.val, feature_names=world.val.feature_names[::-1])
-    with pytest.raises(BadInputError, match="another order"):
-        predict_val(members["logistic"], renamed)
+    turned = world.val.of_columns(world.val.feature_names[::-1])  # columns are found by name, wherever they stand
+    assert predict_val(members["logistic"], turned).equals(frame)
+    with pytest.raises(BadInputError, match=r"1 of the 5 wanted are not among them, the first \['column_4'\]"):
+        predict_val(members["logistic"], world.val.of_columns(world.val.feature_names[:4]))
 
 
 @pytest.mark.parametrize(

@@ -154,3 +154,20 @@ def test_containers_that_do_not_fit_are_refused():
             replace(whole, features=whole.features[:5])
         with pytest.raises(BadInputError, match="increase strictly"):
             replace(whole, decision_us=whole.decision_us[::-1])
+
+
+@pytest.mark.parametrize("whole", [_of_rows(), _of_windows()], ids=["rows", "windows"])
+def test_columns_are_taken_by_name_in_the_order_asked_for(whole):
+    names = whole.feature_names
+    assert whole.of_columns(names) is whole
+    for wanted in (names[::-1], names[1:], names[:1]):
+        taken = whole.of_columns(wanted)
+        assert taken.feature_names == tuple(wanted)
+        places = [names.index(name) for name in wanted]
+        assert np.array_equal(np.asarray(taken.features), np.asarray(whole.features)[..., places], equal_nan=True)
+        for name in ("decision_us", "label", "t0_us", "t1_us", "weight", "trade_day"):
+            assert getattr(taken, name) is getattr(whole, name)
+    with pytest.raises(BadInputError, match=r"1 of the 2 wanted are not among them, the first \['other'\]"):
+        whole.of_columns((names[0], "other"))
+    with pytest.raises(BadInputError, match="1 are named twice"):
+        whole.of_columns((names[0], names[0]))

@@ -1,5 +1,7 @@
 """Lazy windows against a loop over windows and steps: what they show, how they are cut, what they hold."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -172,3 +174,32 @@ def test_a_mapping_that_drops_rows_is_refused():
     windows = LazyWindows.of_array(np.zeros((2, 3, 1)))
     with pytest.raises(BadInputError, match="made 5 rows of 6"):
         windows.mapped(lambda rows: rows[:5])
+
+
+@given(_windows(), st.data())
+def test_columns_of_windows_are_those_of_each_window(windows, data):
+    columns = windows.shape[2]
+    places = np.array(data.draw(st.permutations(range(columns)))[: data.draw(st.integers(1, columns))], dtype=np.int64)
+    taken = windows.of_columns(places)
+    assert taken.shape == (*windows.shape[:2], len(places))
+    assert np.array_equal(taken.materialised(), _naive(windows)[:, :, places])
+    assert np.array_equal(taken.used_rows(), windows.used_rows())
+    assert taken.store.flags.c_contiguous
+
+
+def test_columns_of_windows_cost_one_copy_of_the_rows_and_none_of_the_windows():
+    store = np.zeros((20_000, 40), dtype=np.float32)
+    last = np.arange(100, 20_000, dtype=np.int64)
+    windows = LazyWindows(store=store, last=last, first=last - 59, length=60, pad=np.zeros(40, dtype=np.float32))
+    tracemalloc.start()
+    try:
+        taken = windows[::2].of_columns(np.arange(0, 40, 4))
+        parts = [taken[:100], taken[100:], taken[np.arange(0, 900, 3)]]
+        held, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    rows_bytes, positions_bytes = store.nbytes // 4, 2 * 8 * len(taken)
+    assert all(part.store is taken.store for part in parts)
+    # checks of positions take a few arrays of the length of N; gathered, the windows would take 24 MB
+    assert peak < rows_bytes + 8 * positions_bytes < np.prod(taken.shape) * 4 / 10
+    assert held < rows_bytes + 3 * positions_bytes

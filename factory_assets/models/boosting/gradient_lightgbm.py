@@ -73,7 +73,7 @@ class _State:
     family="boosting",
     adapter="tabular",
     primary_minutes=15,
-    feature_set="tabular",
+    feature_set="boosting_optimal",
     scaling="none",
     window=None,
     defaults=LightGbmParameters(),

@@ -34,7 +34,7 @@ class TcnParameters(TorchParameters):
     family="neural",
     adapter="sequence",
     primary_minutes=5,
-    feature_set="sequence",
+    feature_set="neural_optimal",
     scaling="catalogue",
     window=60,
     defaults=TcnParameters(),

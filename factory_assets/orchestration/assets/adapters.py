@@ -10,7 +10,7 @@ from factory_assets.adapters import (
     sequence_invariants,
 )
 from factory_assets.features import catalogue
-from factory_assets.features.pools import sequence_pool, tabular_pool
+from factory_assets.features.pools import sequence_pool, tabular_columns
 from factory_assets.orchestration.factory_asset import factory_asset
 from factory_assets.orchestration.materialization import Materialization, Product
 from factory_assets.orchestration.outputs import table_output
@@ -36,8 +36,7 @@ def tabular(part: Materialization) -> Iterable[Product]:
     until_day = part.study.val_last_day
     outcome = part.read(LABELS.name, columns=["decision_time", "trade_date", "event"])
     settings, in_series = part.settings.adapters, has_volume(part, _ROWS)
-    minutes = (settings.tabular_primary_minutes, settings.tabular_other_minutes)
-    pool = tabular_pool(*minutes, has_volume=in_series)
+    pool = tabular_columns(settings, has_volume=in_series)
     sample = outcome[outcome["event"]]
     decisions = times_us(sample["decision_time"])
     features = {

@@ -8,25 +8,27 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from factory_assets.adapters import column_name
 from factory_assets.deployment import Release, SequenceInput, batch_rows, write_bundle
 from factory_assets.deployment.bundle import verified_files
 from factory_assets.deployment.parity import BUNDLE_CHECK, PARITY_CHECK, prove_release
-from factory_assets.deployment.release import SEQUENCE
+from factory_assets.deployment.release import SEQUENCE, TABULAR, features_read
 from factory_assets.deployment.release_registry import ReleaseRegistry
 from factory_assets.deployment.stored import STACK_CHECK, stack_verdict
-from factory_assets.features.pools import sequence_pool, tabular_pool
+from factory_assets.features.pools import sequence_pool, tabular_columns
 from factory_assets.orchestration.assets.models import BASES
 from factory_assets.orchestration.factory_asset import factory_asset
 from factory_assets.orchestration.materialization import Materialization, Product
 from factory_assets.orchestration.outputs import Output
 from factory_assets.orchestration.proving_folder import proving_folder
+from factory_assets.orchestration.regimes import regimes_read_by
 from factory_assets.orchestration.releases import released_folder
 from factory_assets.orchestration.series_volume import has_volume
 from factory_assets.stacking import FittedMember, FittedMeta
 from factory_assets.storage.files import sync_folder
 from factory_assets.vocabulary.code_version import code_version
 from factory_assets.vocabulary.frames import dates_days
-from factory_assets.vocabulary.schemas import EVALUATION, LABELS, RAW_MINUTES, STACK
+from factory_assets.vocabulary.schemas import EVALUATION, LABELS, RAW_MINUTES, REGIME_PARAMETERS, STACK
 from factory_assets.vocabulary.settings import AdapterSettings
 from factory_assets.vocabulary.timeframes import BASE_MINUTES, TIMEFRAMES_MINUTES, features_name
 
@@ -52,6 +54,7 @@ _HEADLINE = ("log_loss", "skill_log_loss", "direction_skill", "net_pnl_dollars",
         "meta",
         *(f"{kind}_{name}" for name in BASES for kind in ("oof", "val", "model")),
         *(features_name(minutes) for minutes in TIMEFRAMES_MINUTES),
+        REGIME_PARAMETERS.name,
     ],
     settings_sections=["deployment", "labels", "market", "barriers", "adapters", "profile"],
 )
@@ -110,13 +113,14 @@ def _proven_labels(part: Materialization) -> pd.DataFrame:
 def _release(part: Materialization) -> Release:
     """The fitted parts together; ``inputs`` is filled in when all of them are read."""
     settings, in_series = part.settings.adapters, has_volume(part, features_name(BASE_MINUTES))
-    minutes = (settings.tabular_primary_minutes, settings.tabular_other_minutes)
     rule = json.loads(part.read_files("decision_rule").files["rule.json"])
     m0_long, m0_short = rule["m0"]["-1"]
     members = {name: FittedMember.from_files(part.read_files(f"model_{name}").files) for name in BASES}
     meta = FittedMeta.from_files(part.read_files("meta").files)
     table = part.read(EVALUATION.name)
     shown = table[(table["model"] == "stack") & table["metric"].isin(_HEADLINE)]
+    pool = _pool(settings, members, in_series=in_series)
+    sequence = _sequence(settings, members, in_series=in_series)
     return Release(
         contract=part.key.contract,
         horizon=part.horizon,
@@ -125,8 +129,9 @@ def _release(part: Materialization) -> Release:
         market=part.settings.market,
         has_volume=in_series,
         joins_without_overlap=part.meta_of(RAW_MINUTES.name).get("series") == "continuous",
-        pool=tabular_pool(*minutes, has_volume=in_series),
-        sequence=_sequence(settings, members, in_series=in_series),
+        pool=pool,
+        sequence=sequence,
+        regimes=regimes_read_by(part, features_read(pool, sequence), until_day=part.study.val_last_day),
         members=members,
         meta=meta,
         theta=float(rule["theta"]["stack"]),
@@ -139,15 +144,35 @@ def _release(part: Materialization) -> Release:
     )
 
 
+def _pool(
+    settings: AdapterSettings, members: Mapping[str, FittedMember], *, in_series: bool
+) -> dict[int, tuple[str, ...]]:
+    """Features of each timeframe that some tabular member reads, in the order of the adapter's table."""
+    read = _read_by(members, TABULAR)
+    columns = tabular_columns(settings, has_volume=in_series)
+    kept = {
+        minutes: tuple(name for name in names if column_name(name, minutes) in read)
+        for minutes, names in columns.items()
+    }
+    return {minutes: names for minutes, names in kept.items() if names}
+
+
+def _read_by(members: Mapping[str, FittedMember], adapter: str) -> set[str]:
+    """Columns of an input that some member reads."""
+    readers = (member for member in members.values() if member.model.entry.adapter == adapter)
+    return {name for member in readers for name in member.feature_names}
+
+
 def _sequence(
     settings: AdapterSettings, members: Mapping[str, FittedMember], *, in_series: bool
 ) -> SequenceInput | None:
     """What the sequence members read; None if there is none."""
-    if not any(member.model.entry.adapter == SEQUENCE for member in members.values()):
+    read = _read_by(members, SEQUENCE)
+    if not read:
         return None
     return SequenceInput(
         minutes=BASE_MINUTES,
-        names=sequence_pool(has_volume=in_series),
+        names=tuple(name for name in sequence_pool(has_volume=in_series) if name in read),
         window_bars=settings.sequence_window_bars,
         outage_minutes_max=settings.sequence_outage_minutes_max,
     )

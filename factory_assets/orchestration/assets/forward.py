@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from factory_assets.deployment import Release, batch_rows, load_bundle
-from factory_assets.deployment.inputs import inputs_of
+from factory_assets.deployment.inputs import feature_rows_of, inputs_of
 from factory_assets.deployment.release_registry import ReleaseRecord
 from factory_assets.evaluation.forward import (
     ALL_SESSIONS,
@@ -211,8 +211,7 @@ def _single_words(
         at = times_us(pd.DatetimeIndex([row["decision_time"]]))
         known = {minutes: int(np.searchsorted(close_us[minutes], at[0], side="right")) for minutes in features}
         latest = {minutes: features[minutes].iloc[max(0, end - _ROWS_SHOWN) : end] for minutes, end in known.items()}
-        day = dates_days(pd.DatetimeIndex([row["trade_date"]]))
-        return loaded[digest].probabilities(inputs_of(loaded[digest], at, day, latest))[0]
+        return loaded[digest].probabilities(inputs_of(loaded[digest], at, feature_rows_of(latest)))[0]
 
     return say
 

@@ -8,12 +8,14 @@ from typing import Any
 import dagster as dg
 import numpy as np
 
+from factory_assets.adapters import Candidates, FeatureChoice, columns_verdict
 from factory_assets.models import registry
 from factory_assets.orchestration.factory_asset import factory_asset
 from factory_assets.orchestration.fit_folder import fit_folder
 from factory_assets.orchestration.materialization import Materialization, Product
+from factory_assets.orchestration.model_inputs import set_of_model
 from factory_assets.orchestration.outputs import Output, table_output
-from factory_assets.orchestration.partition_samples import ADAPTER_READS, Samples, read_samples
+from factory_assets.orchestration.partition_samples import ADAPTER_READS, Samples, candidates_in, pool_in, read_samples
 from factory_assets.reports.models import curve_figures, model_figures
 from factory_assets.stacking import (
     FitRequest,
@@ -32,6 +34,8 @@ from factory_assets.vocabulary.schemas import LABELS, SPLITS, predictions_schema
 from factory_assets.vocabulary.verdict import Verdict
 
 MEMBER_CHECKS = ("scaler_ignores_other_rows", "scaler_output_finite")
+CHOICE_CHECKS = ("choice_ignores_other_rows", "columns_within_bounds")
+"""Of fits that choose their columns: every base model's, and no baseline's."""
 OOF_CHECKS = ("oof_once_per_row", "probabilities_valid", "labels_as_labelled", "oof_rows_unseen", *MEMBER_CHECKS)
 VAL_CHECKS = ("val_once_per_row", "probabilities_valid", "labels_as_labelled", "val_rows_unseen")
 CANARY = "permuted_labels_at_chance"
@@ -40,6 +44,10 @@ BASES = tuple(name for name in registry.names() if registry.entry(name).adapter 
 
 CURVES_FILE = "curves.json"
 """The one file of an artifact ``curves_<model>``: loss of every round by fold (and ``train``) and curve."""
+
+
+CHOICE_FILE = "choice.json"
+"""The one file of an artifact ``choice_<model>``: the choice of columns of every fold and of ``train``."""
 
 
 CURVED = tuple(name for name in BASES if registry.entry(name).stops_early)
@@ -56,8 +64,20 @@ def read_curves(part: Materialization, name: str) -> dict[str, dict[str, list[fl
     return dict(json.loads(part.read_files(curves_name(name)).files[CURVES_FILE]))
 
 
+def choice_name(name: str) -> str:
+    """Name of the artifact with the columns each of a model's fits chose."""
+    return f"choice_{name}"
+
+
+def read_choices(part: Materialization, name: str) -> dict[str, FeatureChoice]:
+    """Published choices of a base model, by fit."""
+    plain = json.loads(part.read_files(choice_name(name)).files[CHOICE_FILE])
+    return {fit: FeatureChoice.from_plain(choice) for fit, choice in plain.items()}
+
+
 def _model_asset(name: str, *, with_canary: bool) -> dg.AssetsDefinition:
     declared = registry.entry(name)
+    set_of_model(name, {})  # refuses an entry that names no set of its adapter, before its first run
     family, kinds = declared.family, frozenset({name})
     out_of_fold_schema = predictions_schema(f"oof_{name}", family)
     val_schema = predictions_schema(f"val_{name}", family)
@@ -78,7 +98,7 @@ def _model_asset(name: str, *, with_canary: bool) -> dg.AssetsDefinition:
         table_output(
             out_of_fold_schema,
             f"Probabilities of {name} for every train decision, each from a fit that never saw it.",
-            checks=(*OOF_CHECKS, CANARY) if with_canary else OOF_CHECKS,
+            checks=(*OOF_CHECKS, *CHOICE_CHECKS, *([CANARY] if with_canary else [])),
             kinds=kinds,
         ),
         table_output(
@@ -91,7 +111,14 @@ def _model_asset(name: str, *, with_canary: bool) -> dg.AssetsDefinition:
             name=f"model_{name}",
             group=family,
             description=f"{name} fitted on train: scaler and model in native, non-executable files.",
-            checks=MEMBER_CHECKS,
+            checks=(*MEMBER_CHECKS, *CHOICE_CHECKS),
+            kinds=kinds,
+            by_horizon=True,
+        ),
+        Output(
+            name=choice_name(name),
+            group=family,
+            description=f"Columns of {name} as chosen on each training part, with what every other column came to.",
             kinds=kinds,
             by_horizon=True,
         ),
@@ -102,11 +129,13 @@ def _model_asset(name: str, *, with_canary: bool) -> dg.AssetsDefinition:
 
 
 def _fit_and_predict(part: Materialization, name: str, *, with_canary: bool) -> Iterable[Product]:
-    samples = read_samples(part, registry.entry(name).adapter)
+    wanted = set_of_model(name, part.settings.models.inputs)
+    candidates = candidates_in(part, wanted)
+    samples = read_samples(part, wanted.adapter, candidates.columns)
     params = part.settings.models.parameters.get(name, {})
     with fit_folder(part, name) as work:
-        fits = fit_partition(part, samples, model=name, params=params, work=work)
-        oof, val, model = model_products(part, samples, name, model=name, fits=fits)
+        fits = fit_partition(part, samples, model=name, params=params, candidates=candidates, work=work)
+        oof, val, model = model_products(part, samples, name, model=name, fits=fits, candidates=candidates)
         verdicts = [*oof.verdicts]
         if with_canary:
             verdicts.append(
@@ -115,14 +144,21 @@ def _fit_and_predict(part: Materialization, name: str, *, with_canary: bool) -> 
                     samples.folds[:2],
                     samples.kinds,
                     seed=part.settings.models.seed,
+                    candidates=candidates,
                     work=work,
                     **_path_of(part),
                 )
             )
     simulated = part.instrument.simulated
-    oof = replace(oof, verdicts=verdicts, figures=model_figures(name, oof.content, val.content, simulated=simulated))
+    choice, bounds = _choice(part, name, fits)
+    oof = replace(
+        oof,
+        verdicts=[*verdicts, bounds],
+        figures=model_figures(name, oof.content, val.content, simulated=simulated),
+    )
+    model = replace(model, verdicts=[*model.verdicts, bounds])
     if name not in CURVED:
-        return [oof, val, model]
+        return [oof, val, model, choice]
     curves = {fit_name: dict(fit.curves) for fit_name, fit in fits.items()}
     text = json.dumps(curves, sort_keys=True, allow_nan=False)
     figures = curve_figures(name, curves, simulated=simulated)
@@ -130,12 +166,30 @@ def _fit_and_predict(part: Materialization, name: str, *, with_canary: bool) -> 
         oof,
         val,
         replace(model, figures=figures),
+        choice,
         Product(name=curves_name(name), content={CURVES_FILE: text.encode()}, figures=figures),
     ]
 
 
+def _choice(part: Materialization, name: str, fits: Mapping[str, MemberFit]) -> tuple[Product, Verdict]:
+    """The columns each fit chose, and the verdict on them."""
+    wanted = set_of_model(name, part.settings.models.inputs)
+    made = {fit_name: fit.choice for fit_name, fit in fits.items() if fit.choice is not None}
+    read = {fit_name: fit.member.feature_names for fit_name, fit in fits.items()}
+    bounds = columns_verdict(made, read, wanted, pool_in(part, wanted))
+    text = json.dumps({fit_name: choice.to_plain() for fit_name, choice in made.items()}, sort_keys=True)
+    metadata = {"feature_set": wanted.name, **bounds.details}
+    return Product(name=choice_name(name), content={CHOICE_FILE: text.encode()}, metadata=metadata), bounds
+
+
 def fit_partition(
-    part: Materialization, samples: Samples, *, model: str, params: Mapping[str, Any], work: FitWork | None = None
+    part: Materialization,
+    samples: Samples,
+    *,
+    model: str,
+    params: Mapping[str, Any],
+    candidates: Candidates | None = None,
+    work: FitWork | None = None,
 ) -> dict[str, MemberFit]:
     """Fit a model on every purged fold and on train.
 
@@ -151,6 +205,8 @@ def fit_partition(
         Registry name.
     params : mapping
         Changes of the registry's defaults.
+    candidates : Candidates, optional
+        Set each fit chooses its columns of; None reads all of the samples'.
     work : FitWork, optional
         As for :func:`factory_assets.stacking.fit_members`.
 
@@ -161,15 +217,23 @@ def fit_partition(
     """
     seed = part.settings.models.seed
     requests = [
-        *fold_requests(model, params, samples.folds, samples.train_rows, seed=seed),
-        FitRequest(name="train", model_name=model, params=params, seed=seed, rows=samples.fit_rows),
+        *fold_requests(model, params, samples.folds, samples.train_rows, seed=seed, candidates=candidates),
+        FitRequest(
+            name="train", model_name=model, params=params, seed=seed, rows=samples.fit_rows, candidates=candidates
+        ),
     ]
     fits = fit_members(requests, samples.development, samples.kinds, work=work, **_path_of(part))
     return {request.name: fit for request, fit in zip(requests, fits, strict=True)}
 
 
 def model_products(
-    part: Materialization, samples: Samples, name: str, *, model: str, fits: Mapping[str, MemberFit]
+    part: Materialization,
+    samples: Samples,
+    name: str,
+    *,
+    model: str,
+    fits: Mapping[str, MemberFit],
+    candidates: Candidates | None = None,
 ) -> tuple[Product, Product, Product]:
     """Predict what each fit of :func:`fit_partition` never saw, and check what each fit saw.
 
@@ -185,12 +249,14 @@ def model_products(
         Registry name.
     fits : mapping of str to MemberFit
         The folds' fits in order, and last the one on train.
+    candidates : Candidates, optional
+        As for :func:`fit_partition`.
 
     Returns
     -------
     tuple of Product
         Out-of-fold rows with :data:`OOF_CHECKS`, val rows with :data:`VAL_CHECKS` and the member fitted on train with
-        :data:`MEMBER_CHECKS`.
+        :data:`MEMBER_CHECKS`; with candidates the choice's verdict on other rows goes with both.
     """
     *folded, final = fits.values()
     scored = predict_folds(samples.train, samples.folds, folded)
@@ -198,7 +264,8 @@ def model_products(
     given = [samples.train_rows[rows] for rows, _ in samples.folds]
 
     def _scalers(of: list[tuple[np.ndarray, MemberFit]]) -> list[Verdict]:
-        return member_scaler_verdicts(model, samples.development, samples.kinds, of, **_path_of(part))
+        path = {"candidates": candidates, **_path_of(part)}
+        return member_scaler_verdicts(model, samples.development, samples.kinds, of, **path)
 
     return (
         Product(

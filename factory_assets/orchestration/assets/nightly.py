@@ -27,12 +27,13 @@ from factory_assets.orchestration.night import Night, champion_now, features_rea
 from factory_assets.orchestration.open_test import LABEL_SECTIONS, require_label_settings
 from factory_assets.orchestration.outputs import Output, table_output
 from factory_assets.orchestration.proving_folder import proving_folder
+from factory_assets.orchestration.regimes import regimes_read_by
 from factory_assets.orchestration.releases import released_folder
 from factory_assets.splits.study import day_text
 from factory_assets.storage.files import sync_folder
 from factory_assets.vocabulary.code_version import code_version
 from factory_assets.vocabulary.frames import dates_days, times_us
-from factory_assets.vocabulary.schemas import FORWARD_OUTCOMES, LABELS, RAW_MINUTES
+from factory_assets.vocabulary.schemas import FORWARD_OUTCOMES, LABELS, RAW_MINUTES, REGIME_PARAMETERS
 from factory_assets.vocabulary.timeframes import BASE_MINUTES, TIMEFRAMES_MINUTES, bars_name, features_name
 from factory_assets.vocabulary.verdict import Verdict
 
@@ -94,7 +95,16 @@ def forward_outcomes(part: Materialization) -> Iterable[Product]:
         kinds=frozenset({"json", "lightgbm"}),
         by_horizon=True,
     ),
-    reads=["study", RAW_MINUTES.name, _BASE, _MINUTES, LABELS.name, FORWARD_OUTCOMES.name, *_FEATURES],
+    reads=[
+        "study",
+        RAW_MINUTES.name,
+        _BASE,
+        _MINUTES,
+        LABELS.name,
+        FORWARD_OUTCOMES.name,
+        REGIME_PARAMETERS.name,
+        *_FEATURES,
+    ],
     settings_sections=["labels", "barriers", "deployment", "splits"],
     outside={"champion": champion_now},
 )
@@ -102,7 +112,7 @@ def refit(part: Materialization) -> Iterable[Product]:
     """Tell the ledger, fit in memory, prove the bundle on the latest minutes, and enter it as challenger."""
     night = night_of(part)
     base, minutes, raw = part.read(_BASE), part.read(_MINUTES), part.read(RAW_MINUTES.name)
-    features = features_read_by(part, night.release)
+    features, regimes = features_read_by(part, night.release), regimes_read_by(part, night.release.reads)
     tables = [part.read(LABELS.name), part.read(FORWARD_OUTCOMES.name)]
     open_outcomes = pd.concat([table for table in tables if len(table)], ignore_index=True)
     made_of = tuple(part.refs)
@@ -121,6 +131,7 @@ def refit(part: Materialization) -> Iterable[Product]:
         night.release,
         outcomes[outcomes["event"]].reset_index(drop=True),
         features,
+        regimes=regimes,
         champion_digest=night.record.digest,
         inputs={str(ref): ref.digest for ref in made_of},
         data_end_day=data_end,

@@ -15,7 +15,7 @@ from factory_assets.orchestration.outputs import CATALOGUE, Output
 from factory_assets.orchestration.pages import page_path, place_page
 from factory_assets.orchestration.series_volume import has_volume, volume_note
 from factory_assets.reports.evaluation import evaluation_figures
-from factory_assets.reports.features import feature_figures
+from factory_assets.reports.feature_choice import choice_figures, groups_table, stability_table
 from factory_assets.reports.headline import edge_sentences
 from factory_assets.reports.labels import label_figures
 from factory_assets.reports.market import price_figure
@@ -28,6 +28,7 @@ from factory_assets.vocabulary.instruments import Instrument
 from factory_assets.vocabulary.schemas import (
     CANONICAL_BARS,
     EVALUATION,
+    FEATURE_CHOICE,
     LABELS,
     QUARANTINE,
     ROLLS,
@@ -38,6 +39,10 @@ from factory_assets.vocabulary.schemas import (
 from factory_assets.vocabulary.timeframes import BASE_MINUTES, features_name
 
 _QUALITY_LINK = "Are these bars fit for use? Coverage, gaps, quarantine and rolls of the contract: the quality page."
+_FEATURES_LINK = (
+    "Can these features be trusted, and what do they look like? Certificate, warm-up, distributions, correlations and "
+    "each group over time: the feature page."
+)
 _FEATURES = features_name(BASE_MINUTES)
 _READS = (
     CANONICAL_BARS.name,
@@ -49,6 +54,7 @@ _READS = (
     SPLITS.name,
     *(f"{period}_{name}" for name in BASES for period in ("oof", "val")),
     *(curves_name(name) for name in CURVED),
+    FEATURE_CHOICE.name,
     STACK.name,
     EVALUATION.name,
     TRADES.name,
@@ -136,11 +142,28 @@ def _results(part: Materialization) -> list[Section]:
                 f"sealed for every horizon. They have been opened {opened} times; the ledger is intact.",
             ],
         ),
+        _columns(part),
         Section(
             title="Models",
             figures=[*models, *curves, *model_figures("stack", stack[~in_val], stack[in_val], simulated=simulated)],
         ),
     ]
+
+
+def _columns(part: Materialization) -> Section:
+    """What the models read, and how steady that is."""
+    choice = part.read(FEATURE_CHOICE.name)
+    return Section(
+        title="Columns chosen",
+        paragraphs=[
+            "Each fit chooses its columns on its own training part, from feature values alone: columns without "
+            "variance go, the others are clustered by rank correlation, and one of each cluster is read. First table: "
+            "all fits of a model. Second: what the released fit reads of each group. The table feature_choice has "
+            "every column of every fit, with its cluster and the column that speaks for it.",
+        ],
+        tables=[stability_table(choice), groups_table(choice)],
+        figures=choice_figures(choice, simulated=part.instrument.simulated),
+    )
 
 
 def _inputs(part: Materialization) -> list[Section]:
@@ -169,15 +192,12 @@ def _inputs(part: Materialization) -> list[Section]:
         Section(
             title="Features",
             paragraphs=[
-                "Every feature passed the causality certificate on the whole partition; its verdicts are below. "
-                "Distributions are of train sessions only.",
+                "Every feature passed the causality certificate on the whole partition; its verdicts are below.",
                 *volume_note(has_volume(part, _FEATURES), catalogue()).values(),
             ],
             tables=[groups.rename_axis("group").reset_index(name="features")],
             verdicts=part.verdicts_of(_FEATURES),
-            figures=feature_figures(
-                part.read(_FEATURES, until_day=part.study.train_last_day).drop(columns="contract"), simulated=simulated
-            ),
+            pages={page_path(part.home, part.key.of_contract, "features").name: _FEATURES_LINK},
         ),
         Section(
             title="Labels and splits",

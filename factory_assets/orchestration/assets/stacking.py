@@ -55,7 +55,7 @@ _BASE = bars_name(BASE_MINUTES)
 )
 def clock_atr_baselines(part: Materialization) -> Iterable[Product]:
     """Run the clock + ATR baselines through the same folds, fits and checks as the models."""
-    samples = read_samples(part, "tabular")
+    samples = read_samples(part, "tabular", columns=())
     bars = part.read(_BASE, until_day=part.study.val_last_day)
     features = clock_atr_features(samples.development.decision_us, part.study_sessions, bars)
     seen = replace(samples.development, features=features, feature_names=CLOCK_ATR_FEATURES)

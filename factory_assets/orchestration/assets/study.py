@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from factory_assets.orchestration.closed_sessions import closed_sessions
 from factory_assets.orchestration.factory_asset import factory_asset
 from factory_assets.orchestration.labelled_record import LabelledRecord
 from factory_assets.orchestration.ledger_files import LedgerFiles
@@ -14,7 +15,7 @@ from factory_assets.orchestration.study_artifact import SHORT_HISTORY_FILE, STUD
 from factory_assets.splits.short_history import ShortHistory
 from factory_assets.splits.study import Study, day_text, missing_history, open_study
 from factory_assets.storage import StudyFiles
-from factory_assets.vocabulary.frames import dates_days, times_us
+from factory_assets.vocabulary.frames import dates_days
 from factory_assets.vocabulary.schemas import table_schema
 from factory_assets.vocabulary.timeframes import BASE_MINUTES, bars_name
 from factory_assets.vocabulary.verdict import Verdict
@@ -40,7 +41,7 @@ def study(part: Materialization) -> Iterable[Product]:
     with record.held():
         text = files.read(part.key.contract)
         if text is None:
-            days, counts = _closed_sessions(part)
+            days, counts = closed_sessions(part.read(_BARS, columns=["trade_date", "close_time"]), part.calendar)
             labelled_until = record.until_day()
             contract, splits = part.key.contract, part.settings.splits
             bounds: dict[str, Any] = {
@@ -70,22 +71,6 @@ def study(part: Materialization) -> Iterable[Product]:
             },
         )
     ]
-
-
-def _closed_sessions(part: Materialization) -> tuple[np.ndarray, np.ndarray]:
-    """Trade days whose sessions the bars reach the end of, and the base bars of each.
-
-    A session that still trades would grow after the study was frozen, and its labels would change.
-    """
-    bars = part.read(_BARS, columns=["trade_date", "close_time"])
-    days, counts = np.unique(dates_days(bars["trade_date"]), return_counts=True)
-    if not len(days):
-        return days, counts
-    last_us = int(times_us(bars["close_time"]).max())
-    sessions = part.calendar.covering(np.array([last_us]))
-    closes_us = sessions.close_us[sessions.trade_day == days[-1]]
-    closed = len(closes_us) == 1 and last_us >= int(closes_us[0])
-    return (days, counts) if closed else (days[:-1], counts[:-1])
 
 
 def _too_short(part: Materialization, short: ShortHistory, labelled_until: int | None) -> Product:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from factory_assets.deployment.bundle import load_bundle
-from factory_assets.deployment.inputs import inputs_of
+from factory_assets.deployment.inputs import feature_rows_of, inputs_of
 from factory_assets.deployment.release import Release
 from factory_assets.evaluation import CLOCK_ATR_MODELS, EvaluationResult, clock_atr_features, evaluate
 from factory_assets.evaluation.invariants import evaluation_invariants
@@ -31,7 +31,7 @@ from factory_assets.reports.page import Section, render_page
 from factory_assets.splits.study import day_text
 from factory_assets.stacking import FittedMember, predictions_frame
 from factory_assets.vocabulary.errors import SealedPeriodError
-from factory_assets.vocabulary.frames import dates_days, times_us
+from factory_assets.vocabulary.frames import times_us
 from factory_assets.vocabulary.schemas import EVALUATION, LABELS, SEALED_OUTCOMES, SPLITS
 from factory_assets.vocabulary.timeframes import BASE_MINUTES, TIMEFRAMES_MINUTES, bars_name, features_name
 from factory_assets.vocabulary.verdict import Verdict
@@ -158,7 +158,7 @@ def _predictions(part: Materialization, release: Release, sample: pd.DataFrame) 
         minutes: part.read(features_name(minutes), columns=["close_time", *names], until_day=end)
         for minutes, names in release.reads.items()
     }
-    inputs = inputs_of(release, decisions, dates_days(sample["trade_date"]), features)
+    inputs = inputs_of(release, decisions, feature_rows_of(features))
     clock = clock_atr_features(decisions, part.study_sessions, part.read(_BASE, until_day=end))
     probabilities = release.member_probabilities(inputs)
     probabilities |= {

@@ -9,6 +9,7 @@ from . import (
     calendar_time,
     microstructure,
     moving_averages,
+    regime,
     returns,
     session,
     statistical,
@@ -16,6 +17,7 @@ from . import (
     trend,
     volatility,
     volume,
+    wavelets,
 )
 from .past import Past
 
@@ -30,6 +32,8 @@ _GROUPS = (
     volume,
     microstructure,
     statistical,
+    regime,
+    wavelets,
     session,
     calendar_time,
     traded,

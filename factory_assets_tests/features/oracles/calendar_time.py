@@ -21,6 +21,7 @@ ORACLES = {
     "day_of_week_sin": lambda p: math.sin(2 * math.pi * p.day[-1].weekday() / 5),
     "day_of_week_cos": lambda p: math.cos(2 * math.pi * p.day[-1].weekday() / 5),
     "is_rth": regular,
+    "is_new_york": lambda p: float(480 <= local_minutes(p, "America/New_York") < 1020),
     "is_london": lambda p: float(480 <= local_minutes(p, "Europe/London") < 990),
     "is_asia": lambda p: float(540 <= local_minutes(p, "Asia/Tokyo") < 930),
 }

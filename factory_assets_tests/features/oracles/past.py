@@ -21,7 +21,7 @@ class Past:
         self.close_time = frame["close_time"].iloc[i].to_pydatetime()
         self.times = [t.timestamp() for t in frame["close_time"].iloc[: i + 1]]
         self.instrument = symbol_row
-        self.sessions = sessions  # date -> (open, flat) as timestamps
+        self.sessions = sessions  # date -> (open, flat, close) as timestamps
         self.minutes = round((frame["close_time"] - frame["open_time"]).mode()[0].total_seconds() / 60)
 
     def returns(self, count, back=0):
@@ -46,6 +46,11 @@ class Past:
 
     def elapsed(self, k):
         return self.times[k] - self.sessions[self.day[k]][0]
+
+
+def restarted(p):
+    """Rows from the open of the session before the row's own."""
+    return [k for rows in p.blocks()[-2:] for k in rows]
 
 
 def wilder(values, period):

@@ -29,8 +29,14 @@ def range_norm(p):
     return width(blocks[-1]) / max(sum(width(rows) for rows in blocks[-21:-1]) / 20, FLOOR)
 
 
+def session_body(p):
+    rows = p.blocks()[-1]
+    return share(p.c[-1] - p.o[rows[0]], max(p.h[k] for k in rows) - min(p.l[k] for k in rows), 0.0, p.c[-1])
+
+
 ORACLES = {
     "session_position_share": session_place,
+    "session_body_share": session_body,
     "overnight_gap_atr": lambda p: (p.o[p.blocks()[-1][0]] - session_before(p)[2]) / yard(p),
     "previous_high_distance_atr": lambda p: (p.c[-1] - session_before(p)[0]) / yard(p),
     "previous_low_distance_atr": lambda p: (p.c[-1] - session_before(p)[1]) / yard(p),
