@@ -62,6 +62,11 @@ def canonical_bars() -> tuple[pd.DataFrame, Sessions]:
     return frame, sessions
 
 
+def minutes_of(canonical: pd.DataFrame, sessions: Sessions, stride: int) -> Level:
+    columns = {name: canonical[name].to_numpy() for name in COLUMNS}
+    return minute_level(times_us(canonical["open_time"]), columns, sessions, stride)
+
+
 def peer_input(canonical: pd.DataFrame, sessions: Sessions) -> pd.DataFrame:
     """The five columns on an axis where every session starts at a multiple of all timeframes."""
     opens = times_us(canonical["open_time"])
@@ -105,7 +110,7 @@ def tell(timed: dict[str, list[float]]) -> dict[str, float]:
 def ladder() -> dict[int, pd.DataFrame]:
     canonical, sessions = canonical_bars()
     stride = stride_minutes(sessions)
-    base, columns = minute_level(canonical, sessions, stride), peer_input(canonical, sessions)
+    base, columns = minutes_of(canonical, sessions, stride), peer_input(canonical, sessions)
     levels, theirs, frames = build_levels(base, HIGHER, stride), resampled(columns), build_ladder(canonical, sessions)
     for minutes, frame in theirs.items():
         expected = frame[frame["open"].notna()].to_numpy()

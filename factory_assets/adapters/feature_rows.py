@@ -48,7 +48,7 @@ class FeatureRows:
         close_us = times_us(table["close_time"], f"{what} close_time")
         stuck = np.flatnonzero(np.diff(close_us) <= 0)
         if len(stuck):
-            raise BadInputError(f"{what}: close_time has to increase strictly; row {stuck[0] + 1} does not")
+            raise BadInputError(f"{what} close_time has to increase strictly; row {stuck[0] + 1} does not")
         names = [name for name in table.columns if name not in {"close_time", "trade_date", "contract"}]
         return cls(close_us, {name: table[name].to_numpy() for name in names})
 

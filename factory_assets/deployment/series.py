@@ -17,7 +17,7 @@ from factory_assets.deployment.minute import Minute, moment_us, volume_refusal
 from factory_assets.deployment.tape import SessionTape
 from factory_assets.deployment.trailing import TrailingBars
 from factory_assets.market.expiry import delivery_index_of, delivery_indices, parse_expiry
-from factory_assets.market.ladder import build_ladder
+from factory_assets.market.ladder import session_bars
 from factory_assets.market.quality import KEPT, REASONS, MinuteArrays, broken_rules
 from factory_assets.market.rolls import choose_fronts, next_front, roll_ratio
 from factory_assets.market.sessions import SessionCalendar, Sessions
@@ -334,15 +334,14 @@ class LiveSeries:
             return
         session = self.current_session
         due = [minutes for minutes, bars in self._bars.items() if _closed_since(session, minutes, bars, until_us)]
-        ladder = build_ladder(tape.canonical(front, self._ratio), session, due)
-        for minutes, frame in ladder.items():
+        month = tape.month(front)
+        for minutes, made in session_bars(month.open_us, month.columns, session, due).items():
             bars = self._bars[minutes]
-            close_us = times_us(frame["close_time"])
-            first, stop = np.searchsorted(close_us, [bars.last_close_us, until_us], side="right")
+            first, stop = np.searchsorted(made.close_us, [bars.last_close_us, until_us], side="right")
             if stop > first:
-                bars.extend(frame.iloc[first:stop])
+                bars.extend(made, first, stop, trade_day=tape.trade_day, ratio=self._ratio)
                 if minutes == BASE_MINUTES:
-                    self._base_bar_minutes = int(frame["minutes"].iloc[stop - 1])
+                    self._base_bar_minutes = int(made.minutes[stop - 1])
 
     def _require_tape(self) -> SessionTape:
         if self._tape is None:

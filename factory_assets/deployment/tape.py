@@ -7,7 +7,7 @@ import pandas as pd
 
 from factory_assets.deployment.minute import Minute
 from factory_assets.vocabulary.errors import BadInputError
-from factory_assets.vocabulary.frames import from_days, from_us
+from factory_assets.vocabulary.frames import from_us
 
 EXPIRIES_MAX = 64
 _MINUTES_MAX = 1440
@@ -37,9 +37,10 @@ class MonthTape:
         """Open times, int64, shape (N,)."""
         return self._open_us[: self._count]
 
-    def values(self, name: str) -> np.ndarray:
-        """One column (``open`` ... ``volume``), float64, shape (N,)."""
-        return self._values[_FIELDS.index(name), : self._count]
+    @property
+    def columns(self) -> Mapping[str, np.ndarray]:
+        """``open``, ``high``, ``low``, ``close`` and ``volume``, each float64, shape (N,)."""
+        return dict(zip(_FIELDS, self._values[:, : self._count], strict=True))
 
     def holds(self, open_us: int, minute: Minute) -> bool | None:
         """Whether the same values stand at that minute already; None if none do."""
@@ -104,21 +105,7 @@ class SessionTape:
     def closes(self, expiry: str) -> pd.DataFrame:
         """``open_time`` and ``close`` of one month: what a roll's ratio is measured on."""
         month = self.month(expiry)
-        return pd.DataFrame({"open_time": from_us(month.open_us.copy()), "close": month.values("close").copy()})
-
-    def canonical(self, front: str, ratio: float) -> pd.DataFrame:
-        """The front month's minutes as canonical bars, so far."""
-        month = self.month(front)
-        count = len(month)
-        return pd.DataFrame(
-            {
-                "expiry": pd.Categorical.from_codes(np.zeros(count, dtype=np.int8), categories=[front]),
-                "open_time": from_us(month.open_us.copy()),
-                "trade_date": np.repeat(from_days(np.array([self.trade_day])), count),
-                **{name: month.values(name).copy() for name in _FIELDS},
-                "adjustment_ratio": np.full(count, ratio),
-            }
-        )
+        return pd.DataFrame({"open_time": from_us(month.open_us.copy()), "close": month.columns["close"].copy()})
 
 
 def _row(minute: Minute) -> tuple[float, float, float, float, float]:

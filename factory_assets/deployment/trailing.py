@@ -1,11 +1,10 @@
 """Finished bars of one timeframe, as many as its features look back on."""
 
 import numpy as np
-import pandas as pd
 
 from factory_assets.features.bars import Bars
 from factory_assets.features.regime_table import RegimeTable
-from factory_assets.vocabulary.frames import dates_days, times_us
+from factory_assets.market.ladder import SessionBars
 from factory_assets.vocabulary.instruments import instrument
 
 _FIELDS = ("open", "high", "low", "close", "volume", "adjustment_ratio")
@@ -47,14 +46,28 @@ class TrailingBars:
         """Close time of the last bar, microseconds since 1970 UTC; -1 without bars."""
         return int(self._times[1, self._count - 1]) if self._count else -1
 
-    def extend(self, bars: pd.DataFrame) -> None:
-        """Add finished bars of a ``bars_*`` table that follow those held."""
-        open_us, close_us = times_us(bars["open_time"]), times_us(bars["close_time"])
-        day = dates_days(bars["trade_date"])
-        values = np.vstack([bars[name].to_numpy(dtype=np.float64) for name in _FIELDS])
-        for start in range(0, len(bars), self.rows_needed):
-            part = slice(start, start + self.rows_needed)
-            self._add(np.vstack([open_us[part], close_us[part], day[part]]), values[:, part])
+    def extend(self, made: SessionBars, first: int, stop: int, *, trade_day: int, ratio: float) -> None:
+        """Add finished bars that follow those held.
+
+        Parameters
+        ----------
+        made : SessionBars
+            Bars of one session.
+        first, stop : int
+            Those of them to add.
+        trade_day : int
+            Their session, days since 1970.
+        ratio : float
+            Their factor from traded to adjusted prices.
+        """
+        for start in range(first, stop, self.rows_needed):
+            part = slice(start, min(start + self.rows_needed, stop))
+            open_us, close_us = made.open_us[part], made.close_us[part]
+            columns = [getattr(made.level, name)[part] for name in _FIELDS[:-1]]
+            self._add(
+                np.vstack([open_us, close_us, np.full(len(open_us), trade_day)]),
+                np.vstack([*columns, np.full(len(open_us), ratio)]),
+            )
 
     def _add(self, times: np.ndarray, values: np.ndarray) -> None:
         added = times.shape[1]

@@ -7,6 +7,7 @@ every bar by other means.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -59,9 +60,12 @@ def build_ladder(
     UnknownNameError
         A timeframe off the ladder.
     """
-    wanted = _with_levels_below(timeframes_minutes)
+    open_us = times_us(canonical["open_time"], "canonical_bars.open_time")
+    columns = {name: canonical[name].to_numpy() for name in Level._fields[2:]}
     stride = stride_minutes(sessions)
-    levels = build_levels(minute_level(canonical, sessions, stride), wanted, stride)
+    base = minute_level(open_us, columns, sessions, stride)
+    _refuse_other_dates(canonical["trade_date"], open_us, base.slot // stride, sessions)
+    levels = build_levels(base, _with_levels_below(timeframes_minutes), stride)
     months = canonical["expiry"].astype("category").cat
     expiry = np.ascontiguousarray(months.codes)
     _refuse_mixed_bins(expiry, levels, sessions, stride)
@@ -72,10 +76,69 @@ def build_ladder(
         rest = {
             "expiry": pd.Categorical.from_codes(expiry[level.first], months.categories),
             "adjustment_ratio": ratio[level.first],
-            "minutes": np.diff(level.first, append=np.int32(len(canonical))).astype(np.int64),
+            "minutes": _minutes_inside(level, len(canonical)),
         }
         frames[minutes] = _frame(level, minutes, rest, sessions, stride)
     return frames
+
+
+@dataclass(frozen=True, eq=False)
+class SessionBars:
+    """Bars of one timeframe of one session as arrays of length K, the unfinished one included.
+
+    Attributes
+    ----------
+    open_us, close_us : ndarray of int64
+        Scheduled span, microseconds since 1970 UTC.
+    level : Level
+        Traded prices and volume.
+    minutes : ndarray of int64
+        Minutes that traded inside.
+    """
+
+    open_us: np.ndarray
+    close_us: np.ndarray
+    level: Level
+    minutes: np.ndarray
+
+
+def session_bars(
+    open_us: np.ndarray, columns: Mapping[str, np.ndarray], session: Sessions, timeframes_minutes: Collection[int]
+) -> dict[int, SessionBars]:
+    """The bars of :func:`build_ladder` of one session so far, without tables: what a live run makes at every close.
+
+    Parameters
+    ----------
+    open_us : ndarray of int64, shape (N,)
+        Open times of the session's minutes of one month, increasing.
+    columns : mapping of str to ndarray of float64, shape (N,)
+        ``open``, ``high``, ``low``, ``close`` and ``volume``.
+    session : Sessions
+        The session alone.
+    timeframes_minutes : collection of int
+        Timeframes wanted.
+
+    Raises
+    ------
+    BadInputError, UnknownNameError
+        As :func:`build_ladder`.
+    """
+    stride = stride_minutes(session)
+    levels = build_levels(
+        minute_level(open_us, columns, session, stride), _with_levels_below(timeframes_minutes), stride
+    )
+    found = {}
+    for minutes in timeframes_minutes:
+        level = levels[minutes]
+        start_us, end_us, _ = bin_times(
+            level.slot, minutes, stride, session.open_us, session.close_us, session.trade_day.astype(np.int64)
+        )
+        found[minutes] = SessionBars(start_us, end_us, level, _minutes_inside(level, len(open_us)))
+    return found
+
+
+def _minutes_inside(level: Level, rows: int) -> np.ndarray:
+    return np.diff(level.first, append=np.int32(rows)).astype(np.int64)
 
 
 def stride_minutes(sessions: Sessions) -> int:
@@ -85,12 +148,16 @@ def stride_minutes(sessions: Sessions) -> int:
     return common * -(-longest // common)
 
 
-def minute_level(canonical: pd.DataFrame, sessions: Sessions, stride: int) -> Level:
+def minute_level(open_us: np.ndarray, columns: Mapping[str, np.ndarray], sessions: Sessions, stride: int) -> Level:
     """The one-minute bars, each in its place on the schedule.
 
     Parameters
     ----------
-    canonical, sessions
+    open_us : ndarray of int64, shape (N,)
+        Open times, microseconds since 1970 UTC.
+    columns : mapping of str to ndarray of float64, shape (N,)
+        ``open``, ``high``, ``low``, ``close`` and ``volume``; copied.
+    sessions : Sessions
         As for :func:`build_ladder`.
     stride : int
         :func:`stride_minutes` of the sessions.
@@ -98,9 +165,8 @@ def minute_level(canonical: pd.DataFrame, sessions: Sessions, stride: int) -> Le
     Raises
     ------
     BadInputError
-        Bars out of order or outside every session, or a trade date that is not the session's.
+        Bars out of order or outside every session.
     """
-    open_us = times_us(canonical["open_time"], "canonical_bars.open_time")
     slot, wrong, row = place(open_us, sessions.open_us, sessions.close_us, stride)
     if wrong == DISORDER:
         raise BadInputError(
@@ -112,15 +178,8 @@ def minute_level(canonical: pd.DataFrame, sessions: Sessions, stride: int) -> Le
             f"canonical_bars: row {row} ({_moment(open_us[row])}) is no whole minute of any of the "
             f"{len(sessions)} sessions given; expected sessions that cover the bars"
         )
-    dates_ms = canonical["trade_date"].to_numpy(dtype="datetime64[ms]").view(np.int64)
-    away = np.flatnonzero(sessions.trade_day.astype(np.int64)[slot // stride] * _DAY_MS != dates_ms)
-    if len(away):
-        raise BadInputError(
-            f"canonical_bars: {len(away)} rows carry a trade_date that is not their session's, the first at "
-            f"{_moment(open_us[away[0]])}"
-        )
     # Copies, because the one-minute bars must not share memory with the canonical frame.
-    values = (np.array(canonical[name], dtype=np.float64, order="C") for name in Level._fields[2:])
+    values = (np.array(columns[name], dtype=np.float64, order="C") for name in Level._fields[2:])
     return Level(slot, np.arange(len(slot), dtype=np.int32), *values)
 
 
@@ -160,6 +219,17 @@ def _with_levels_below(timeframes_minutes: Collection[int]) -> list[int]:
             needed.add(level)
             level = LEVEL_BELOW_MINUTES[level]
     return sorted(needed)
+
+
+def _refuse_other_dates(dates: pd.Series, open_us: np.ndarray, session: np.ndarray, sessions: Sessions) -> None:
+    """A trade date that is not the one of the session the bar lies in."""
+    dates_ms = dates.to_numpy(dtype="datetime64[ms]").view(np.int64)
+    away = np.flatnonzero(sessions.trade_day.astype(np.int64)[session] * _DAY_MS != dates_ms)
+    if len(away):
+        raise BadInputError(
+            f"canonical_bars: {len(away)} rows carry a trade_date that is not their session's, the first at "
+            f"{_moment(open_us[away[0]])}"
+        )
 
 
 def _refuse_mixed_bins(expiry: np.ndarray, levels: Mapping[int, Level], sessions: Sessions, stride: int) -> None:

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from factory_assets.adapters import adapter_invariants, build_tabular, column_name
-from factory_assets.adapters import tabular as tabular_file
 from factory_assets.market.as_of import as_of_index
 from factory_assets.vocabulary.errors import BadInputError, NaiveTimestampError, UnknownNameError
 from factory_assets.vocabulary.frames import dates_days, from_days, from_us, times_us, to_table
@@ -68,10 +67,8 @@ def _column_by_column(decision_us, features, pool):
     return np.column_stack(columns)
 
 
-@pytest.mark.parametrize("bars_at_once", [0, 20, 10_000])
 @pytest.mark.parametrize("decisions", [slice(None), slice(-1, None), slice(0, 1), slice(0, 0), slice(200, 215)])
-def test_gathering_together_or_by_column_changes_no_bit(world, monkeypatch, bars_at_once, decisions):
-    monkeypatch.setattr(tabular_file, "_BARS_AT_ONCE", bars_at_once)
+def test_tables_of_any_make_are_gathered_column_by_column(world, decisions):
     features, decision_us, pool, _ = world
     asked = decision_us[decisions]
     # live tables are float64, hold columns in another order and more of them; cells may be infinite
