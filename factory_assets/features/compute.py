@@ -66,7 +66,8 @@ def compute(
     wanted = [spec.name for spec in chosen]
     values = evaluate(arrays, registry().families, wanted)
     columns = {"close_time": from_us(arrays.close_us), "trade_date": from_days(arrays.trade_day), **values}
-    return pd.DataFrame(columns)
+    # No copy into one block: the columns are this frame's own, and a copy would double the memory.
+    return pd.DataFrame(columns, copy=False)
 
 
 def regimes_of(bars: pd.DataFrame, minutes: int | None = None) -> RegimeTable:

@@ -4,8 +4,6 @@ Every kernel reads the past only and is NaN where its input or its window is. Pr
 count as equal: rounding of an adjusted price must never decide a branch.
 """
 
-import math
-
 import numba
 import numpy as np
 
@@ -37,15 +35,18 @@ def beyond_tie(distance: np.ndarray, price: np.ndarray) -> np.ndarray:
     return out
 
 
-@numba.njit(cache=True)
 def log_ratio(numerator: np.ndarray, denominator: np.ndarray) -> np.ndarray:
     """Logarithm of the quotient of two prices, exactly 0 inside the tie band."""
-    n = len(numerator)
-    out = np.empty(n)
-    for i in range(n):
-        value = math.log(numerator[i] / denominator[i])
-        out[i] = 0.0 if abs(value) <= TIE_SHARE else value
+    out = np.log(numerator / denominator)  # numpy's logarithm works on eight numbers at once, a loop of numba on one
+    _snap(out)
     return out
+
+
+@numba.njit(cache=True)
+def _snap(values: np.ndarray) -> None:
+    """Set what lies inside the tie band to 0, in place."""
+    for i in range(len(values)):
+        values[i] = 0.0 if abs(values[i]) <= TIE_SHARE else values[i]
 
 
 def lagged(values: np.ndarray, rows: int) -> np.ndarray:
