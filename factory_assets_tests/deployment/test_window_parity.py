@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from factory_assets.deployment import Predictor, decision, inputs
-from factory_assets.deployment.needs import Stretch, feature_rows, stretches
+from factory_assets.deployment import Predictor, inputs, latest_features
+from factory_assets.deployment.latest_features import stretches_of
+from factory_assets.deployment.needs import feature_rows
 from factory_assets.deployment.parity import FreshReplay, parity_verdict
 from factory_assets.deployment.replay import replay_minutes
 from factory_assets.features.registry import registry
@@ -96,15 +97,13 @@ def test_another_outage_rule_is_seen(verdict, world, minutes):
 
 def test_rows_without_their_full_look_back_are_seen(verdict, monkeypatch):
     """The newest row has all its history, the older ones of the window lack what the newest is ahead of them."""
-    real, specs = decision.stretches, registry().specs
+    real = latest_features.stretches_of
 
-    def short(release, minutes):
-        if minutes != 5:
-            return real(release, minutes)
-        bars = {name: max(specs[name].lookback_bars(5), WINDOW_BARS) for name in release.reads[5]}
-        return tuple(Stretch(names=(name,), bars=needed) for name, needed in bars.items())
+    def short(names, minutes, _):
+        parts = real(names, minutes, 1)
+        return tuple(dataclasses.replace(part, bars=max(part.bars, WINDOW_BARS)) for part in parts)
 
-    monkeypatch.setattr(decision, "stretches", short)
+    monkeypatch.setattr(latest_features, "stretches_of", short)
     assert seen(verdict())
 
 
@@ -122,7 +121,7 @@ def test_stretches_hold_every_feature_once_with_its_look_back(world):
     release, specs = world.release, registry().specs
     for minutes in (5, 15, 30, 60):
         further = WINDOW_BARS - 1 if minutes == 5 else 0
-        parts = stretches(release, minutes)
+        parts = stretches_of(release.reads[minutes], minutes, further + 1)
         assert sorted(name for part in parts for name in part.names) == sorted(release.reads[minutes])
         for part in parts:
             longest = max(specs[name].lookback_bars(minutes) for name in part.names)

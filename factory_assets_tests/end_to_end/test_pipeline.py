@@ -147,10 +147,13 @@ def test_the_views_are_those_of_the_specification_and_never_the_sealed_one(sim):
     assert views >= set(VIEWS)
     extra = {"raw_minutes", "tabular", "sequence", *(f"val_{name}" for name in (*BASES, *BASELINES))}
     extra |= {
+        "feature_certificate",
         "feature_choice",
+        "feature_health",
         "gaps",
         "coverage",
         "open_interest",
+        "regime_parameters",
         "restatements",
         "forward_outcomes",
         "forward_predictions",
@@ -317,8 +320,8 @@ def test_nothing_is_written_outside_the_known_folders(sim):
 def test_the_report_depends_on_nothing_that_is_appended(sim):
     refs = sim.store.manifest("report", "reports", SIM_20).inputs
     of_contract = {(ref.table, ref.until_day) for ref in refs if ref.key == SIM}
-    val, train = sim.study.val_last_day, sim.study.train_last_day
-    assert of_contract == {("study", None), ("canonical_bars", val), ("rolls", val), ("features_5min", train)}
+    val = sim.study.val_last_day
+    assert of_contract == {("study", None), ("canonical_bars", val), ("rolls", val)}
 
 
 # --- the sealed period -------------------------------------------------------------------------------------------
