@@ -104,6 +104,6 @@ def evaluate(bars: Bars, families: Sequence[FeatureFamily], names: Sequence[str]
         found = {name: np.full(len(bars), np.nan) for name in names if name in masked}
     wanted = set(names) - set(found)
     for each in families:
-        if wanted.intersection(spec.name for spec in each.specs):
-            found = {**each.evaluate(bars), **found}
+        if not wanted.isdisjoint(each.names):
+            found.update((name, array) for name, array in each.evaluate(bars).items() if name in wanted)
     return {name: found[name] for name in names}

@@ -4,6 +4,7 @@ import inspect
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -36,6 +37,11 @@ class FeatureFamily:
 
     function: FeatureFunction
     specs: tuple[FeatureSpec, ...]
+
+    @cached_property
+    def names(self) -> frozenset[str]:
+        """Names of its features."""
+        return frozenset(spec.name for spec in self.specs)
 
     def evaluate(self, bars: Bars) -> dict[str, np.ndarray]:
         """Values of every feature of the family, each float64 of the length of the bars."""
