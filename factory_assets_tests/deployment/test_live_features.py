@@ -5,7 +5,6 @@ look-back alone. The batch side is the catalogue over all history. Parameters of
 the batch, as a bundle carries them.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +33,9 @@ MINUTES = 10_000
 
 
 @pytest.fixture(scope="module")
-def raw(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    if "FACTORY_REAL_DATA" not in os.environ:
-        pytest.skip("real data are not here: set FACTORY_REAL_DATA")
+def raw(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> pd.DataFrame:
     folder = tmp_path_factory.mktemp("gold")
-    for path in (Path(os.environ["FACTORY_REAL_DATA"]) / "MGC_databento").glob("*.dbn.zst"):
+    for path in (real_data / "MGC_databento").glob("*.dbn.zst"):
         if path.name.removeprefix("glbx-mdp3-").startswith(FILES):
             (folder / path.name).symlink_to(path)
     minutes = read_folder(folder, MGC).minutes
